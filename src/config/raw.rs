@@ -1,0 +1,331 @@
+//! Which keys there are, of which shape, and what holds where one is left out.
+//!
+//! Nothing here knows what a value means. A key this version does not support is in the list all the
+//! same, so that it is refused by name instead of being taken for a slip of the pen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::{Deserialize, de};
+use serde_json::Value;
+
+use super::Problem;
+use crate::routes::Auth;
+
+/// Reads a document into its keys.
+pub fn read(document: Value) -> Result<RawConfig, Problem> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path => path,
+        };
+        Problem::new(path, error.inner().to_string())
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    #[serde(default)]
+    pub credentials: Vec<RawCredential>,
+    pub exchange: Option<RawExchange>,
+    #[serde(default)]
+    pub cache: RawCache,
+    pub token: RawToken,
+    #[serde(default)]
+    pub routes: Vec<RawRoute>,
+    #[serde(default)]
+    pub upstream: RawUpstream,
+    #[serde(rename = "csrf")]
+    _csrf: Option<Unsupported>,
+    #[serde(rename = "unauthenticated")]
+    _unauthenticated: Option<Unsupported>,
+    #[serde(rename = "report_only")]
+    _report_only: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawCredential {
+    SessionCookie(RawSessionCookie),
+    Bearer(Unsupported),
+    TokenCookie(Unsupported),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSessionCookie {
+    #[serde(default = "default_cookie_names")]
+    pub names: Vec<String>,
+    #[serde(default = "default_companions")]
+    pub companions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawExchange {
+    pub cluster: String,
+    pub authority: String,
+    pub path: String,
+    #[serde(default = "default_method")]
+    pub method: String,
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+    #[serde(default)]
+    pub token: RawTokenSource,
+    #[serde(default = "default_no_session_statuses")]
+    pub no_session_statuses: BTreeSet<u16>,
+    #[serde(default = "default_forward_headers")]
+    pub forward_headers: Vec<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, HiddenString>,
+    #[serde(default = "default_max_in_flight")]
+    pub max_in_flight: usize,
+    #[serde(default = "default_max_body_bytes")]
+    pub max_body_bytes: usize,
+    #[serde(rename = "relay_set_cookie")]
+    _relay_set_cookie: Option<Unsupported>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTokenSource {
+    pub json_pointer: Option<String>,
+    pub header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCache {
+    pub max_ttl: Span,
+    pub max_entries: usize,
+    pub max_bytes: usize,
+    #[serde(rename = "negative_ttl")]
+    _negative_ttl: Option<Unsupported>,
+    #[serde(rename = "refresh_ahead")]
+    _refresh_ahead: Option<Unsupported>,
+    #[serde(rename = "stale_if_error")]
+    _stale_if_error: Option<Unsupported>,
+    #[serde(rename = "shared_slots")]
+    _shared_slots: Option<Unsupported>,
+    #[serde(rename = "sign_out_paths")]
+    _sign_out_paths: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawToken {
+    pub issuer: Option<String>,
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<String>,
+    pub keys: RawKeys,
+    #[serde(default = "default_leeway")]
+    pub leeway: Span,
+    #[serde(default = "default_required_claims")]
+    pub required_claims: Vec<String>,
+    #[serde(default = "default_types")]
+    pub types: Vec<String>,
+    #[serde(rename = "max_lifetime")]
+    _max_lifetime: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawKeys {
+    pub secret_env: Option<String>,
+    #[serde(rename = "jwks")]
+    _jwks: Option<Unsupported>,
+    #[serde(rename = "local_jwks")]
+    _local_jwks: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRoute {
+    #[serde(rename = "match")]
+    pub matched: RawMatch,
+    #[serde(deserialize_with = "auth")]
+    pub auth: Auth,
+    #[serde(default)]
+    pub pass_authorization: bool,
+    #[serde(rename = "require")]
+    _require: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMatch {
+    pub path: Option<String>,
+    pub prefix: Option<String>,
+    #[serde(default)]
+    pub methods: Vec<String>,
+    #[serde(rename = "template")]
+    _template: Option<Unsupported>,
+    #[serde(rename = "hosts")]
+    _hosts: Option<Unsupported>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUpstream {
+    pub remove_session_cookie: bool,
+    #[serde(rename = "claim_headers")]
+    _claim_headers: Option<Unsupported>,
+    #[serde(rename = "remove_headers")]
+    _remove_headers: Option<Unsupported>,
+    #[serde(rename = "max_stream_age")]
+    _max_stream_age: Option<Unsupported>,
+}
+
+/// The value of a key that is known, but not supported: whatever it is, it is refused.
+pub struct Unsupported;
+
+/// A string that may be a secret: an error about it does not repeat it.
+pub struct HiddenString(pub String);
+
+/// A length of time, written as a whole number and a unit: `ms`, `s`, `m` or `h`.
+#[derive(Clone, Copy)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Unsupported {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        de::IgnoredAny::deserialize(deserializer)?;
+        Err(D::Error::custom("not supported by this version of session-bearer; leave the key out"))
+    }
+}
+
+impl<'de> Deserialize<'de> for HiddenString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self(text)),
+            _ => Err(D::Error::custom("not a string; put quotes around it")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SpanVisitor;
+        impl Visitor<'_> for SpanVisitor {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a duration such as "500ms", "30s" or "10m""#)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+                span(text).map(Span).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(SpanVisitor)
+    }
+}
+
+fn span(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let count: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => count,
+        "s" => count.checked_mul(1000)?,
+        "m" => count.checked_mul(60_000)?,
+        "h" => count.checked_mul(3_600_000)?,
+        _ => return None,
+    };
+    Some(Duration::from_millis(millis))
+}
+
+/// `off` without quotes is the boolean `false` to the YAML parsers of Envoy and Kubernetes, so that is
+/// what arrives when somebody writes it; `on` has no meaning here.
+fn auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Auth, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Bool(false) => Ok(Auth::Off),
+        Value::String(text) if text == "off" => Ok(Auth::Off),
+        Value::String(text) if text == "optional" => Ok(Auth::Optional),
+        Value::String(text) if text == "required" => Ok(Auth::Required),
+        other => Err(D::Error::custom(format_args!(r#"{other} is not one of "required", "optional" and "off""#))),
+    }
+}
+
+impl Default for RawCache {
+    fn default() -> Self {
+        Self {
+            max_ttl: Span(Duration::from_secs(60)),
+            max_entries: 10_000,
+            max_bytes: 16 * 1024 * 1024,
+            _negative_ttl: None,
+            _refresh_ahead: None,
+            _stale_if_error: None,
+            _shared_slots: None,
+            _sign_out_paths: None,
+        }
+    }
+}
+
+impl Default for RawUpstream {
+    fn default() -> Self {
+        Self { remove_session_cookie: true, _claim_headers: None, _remove_headers: None, _max_stream_age: None }
+    }
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+fn default_cookie_names() -> Vec<String> {
+    strings(&["__Host-better-auth.session_token", "__Secure-better-auth.session_token", "better-auth.session_token"])
+}
+
+fn default_companions() -> Vec<String> {
+    strings(&["better-auth.dont_remember", "__Secure-better-auth.dont_remember"])
+}
+
+fn default_method() -> String {
+    "GET".to_owned()
+}
+
+const fn default_timeout() -> Span {
+    Span(Duration::from_secs(2))
+}
+
+const fn default_retries() -> u32 {
+    1
+}
+
+fn default_no_session_statuses() -> BTreeSet<u16> {
+    BTreeSet::from([401, 403])
+}
+
+fn default_forward_headers() -> Vec<String> {
+    strings(&["user-agent", "x-request-id", "traceparent", "tracestate", "b3"])
+}
+
+const fn default_max_in_flight() -> usize {
+    256
+}
+
+const fn default_max_body_bytes() -> usize {
+    65_536
+}
+
+fn default_algorithms() -> Vec<String> {
+    strings(&["HS256"])
+}
+
+const fn default_leeway() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn default_required_claims() -> Vec<String> {
+    strings(&["sub"])
+}
+
+fn default_types() -> Vec<String> {
+    strings(&["JWT", "at+jwt"])
+}

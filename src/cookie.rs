@@ -1,0 +1,167 @@
+//! Finds the session cookie among a request's `Cookie` fields (RFC 6265 §4.2, §5.4).
+//!
+//! A cookie here is an opaque handle: its value is never decoded and never trusted. All `Cookie`
+//! fields count, in the order they arrived, because a proxy that reads only the first can be shown
+//! another session than the backend behind it. Pairs are separated by `;` alone; quotes, percent
+//! signs and `$Version` mean nothing. Two different values for one name are refused instead of
+//! choosing: servers disagree about which wins, and a sibling domain can add one.
+
+/// The longest cookie value taken for a session, in bytes.
+///
+/// Browsers refuse a cookie of more than 4096 bytes, name included (RFC 6265 §6.1).
+pub const MAX_VALUE_LEN: usize = 4096;
+
+/// Which cookies carry the session, and which travel along with it.
+#[derive(Debug)]
+pub struct SessionCookies {
+    names: Vec<String>,
+    companions: Vec<String>,
+}
+
+/// Those of a request's cookies that are ours.
+pub struct Jar<'a> {
+    session: Option<Pair<'a>>,
+    companions: Vec<Pair<'a>>,
+}
+
+/// A cookie as it was sent: its name and the bytes after the first `=`, both without surrounding
+/// white space.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Pair<'a> {
+    /// The name, byte for byte; names are case-sensitive.
+    pub name: &'a [u8],
+    /// The value, never decoded.
+    pub value: &'a [u8],
+}
+
+/// What the upstream `Cookie` field has to become.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rest {
+    /// Nothing of ours was in it: the fields stay as they are.
+    Untouched,
+    /// Only ours was in it: the field goes.
+    Empty,
+    /// The neighbours of ours, byte for byte.
+    Pairs(Vec<u8>),
+}
+
+/// A listed cookie came with two different values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a session cookie came with two different values")]
+pub struct Conflict;
+
+impl SessionCookies {
+    /// Cookies called `names` carry the session, the first one present deciding; `companions` are
+    /// sent to the auth service beside it.
+    pub const fn new(names: Vec<String>, companions: Vec<String>) -> Self {
+        Self { names, companions }
+    }
+
+    /// Reads all `Cookie` fields of a request: the cookies that are ours, and the rest.
+    ///
+    /// # Errors
+    /// [`Conflict`] when a listed name has two different values; an empty one counts as a value.
+    ///
+    /// # Security
+    /// One pass, linear in the bytes sent, whatever they are. Names compare byte for byte, so no
+    /// neighbour can pass for ours by case, by a prefix, or by a space that is not SP or HTAB
+    /// (threats B3).
+    pub fn read<'a>(&self, fields: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(Jar<'a>, Rest), Conflict> {
+        let mut sessions: Vec<Option<Pair<'a>>> = vec![None; self.names.len()];
+        let mut companions: Vec<Option<Pair<'a>>> = vec![None; self.companions.len()];
+        let mut ours = false;
+        for pair in fields.clone().flat_map(segments).filter_map(Pair::parse) {
+            let slot = position(&self.names, pair.name)
+                .and_then(|i| sessions.get_mut(i))
+                .or_else(|| position(&self.companions, pair.name).and_then(|i| companions.get_mut(i)));
+            let Some(slot) = slot else { continue };
+            ours = true;
+            if slot.replace(pair).is_some_and(|earlier| earlier.value != pair.value) {
+                return Err(Conflict);
+            }
+        }
+        let session = sessions.into_iter().flatten().next();
+        let companions = companions.into_iter().flatten().collect();
+        let rest = if ours { self.without_ours(fields) } else { Rest::Untouched };
+        Ok((Jar { session, companions }, rest))
+    }
+
+    /// The fields without our pairs, joined to one field as HTTP/2 crumbs are (RFC 9113 §8.2.3).
+    fn without_ours<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Rest {
+        let mut kept = Vec::new();
+        for field in fields {
+            let neighbours =
+                segments(field).filter(|segment| !Pair::parse(segment).is_some_and(|p| self.lists(p.name)));
+            for (i, segment) in neighbours.enumerate() {
+                match (kept.is_empty(), i) {
+                    (true, _) => kept.extend_from_slice(trim(segment)),
+                    (false, 0) => {
+                        kept.extend_from_slice(b"; ");
+                        kept.extend_from_slice(trim(segment));
+                    }
+                    (false, _) => {
+                        kept.push(b';');
+                        kept.extend_from_slice(segment);
+                    }
+                }
+            }
+        }
+        if kept.is_empty() { Rest::Empty } else { Rest::Pairs(kept) }
+    }
+
+    fn lists(&self, name: &[u8]) -> bool {
+        position(&self.names, name).is_some() || position(&self.companions, name).is_some()
+    }
+}
+
+impl<'a> Jar<'a> {
+    /// The cookie that carries the session: the first listed name that is present.
+    pub const fn session(&self) -> Option<Pair<'a>> {
+        self.session
+    }
+
+    /// The companions that are present, in the order they are configured.
+    pub fn companions(&self) -> &[Pair<'a>] {
+        &self.companions
+    }
+}
+
+impl<'a> Pair<'a> {
+    /// Reads `name=value`; `None` when there is no `=`, for a cookie without a name is nobody's.
+    fn parse(segment: &'a [u8]) -> Option<Self> {
+        let equals = segment.iter().position(|&b| b == b'=')?;
+        let (name, value) = segment.split_at_checked(equals)?;
+        Some(Self { name: trim(name), value: trim(value.get(1..)?) })
+    }
+
+    /// Whether the value can be a cookie value at all: not empty, not too long, cookie-octets only
+    /// (RFC 6265 §4.1.1).
+    ///
+    /// # Security
+    /// A value that passes has no `;`, quote, space, control or non-ASCII byte, so it cannot smuggle
+    /// a second cookie or a header into the callout.
+    pub fn is_plausible(&self) -> bool {
+        !self.value.is_empty() && self.value.len() <= MAX_VALUE_LEN && self.value.iter().all(|&b| is_cookie_octet(b))
+    }
+}
+
+fn segments(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    field.split(|&b| b == b';')
+}
+
+fn position(names: &[String], name: &[u8]) -> Option<usize> {
+    names.iter().position(|n| n.as_bytes() == name)
+}
+
+/// Removes SP and HTAB from both ends; no other byte is white space in a header field.
+fn trim(bytes: &[u8]) -> &[u8] {
+    let is_text = |b: &u8| !matches!(b, b' ' | b'\t');
+    let (Some(start), Some(end)) = (bytes.iter().position(is_text), bytes.iter().rposition(is_text)) else {
+        return &[];
+    };
+    bytes.get(start..=end).unwrap_or_default()
+}
+
+const fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
+}

@@ -1,0 +1,124 @@
+//! Denials, and the one place where a denial becomes an answer to the client.
+//!
+//! The answer says what to do next and nothing else: it repeats no input and does not tell why a token
+//! or a session was refused (threats F19, G6). The reason goes to metrics and logs.
+
+use crate::stats::Counter;
+
+/// Why a request is not let through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Denial {
+    /// There is no method or path to apply a rule to.
+    #[error("the request has no method or path")]
+    MalformedRequest,
+    /// More than one `Authorization` value.
+    #[error("more than one Authorization value")]
+    RepeatedAuthorization,
+    /// One session cookie with two values.
+    #[error("one session cookie with two different values")]
+    ConflictingCookies,
+    /// No credential was sent.
+    #[error("no credential")]
+    NoCredential,
+    /// The session cookie cannot be one.
+    #[error("a session cookie of impossible form")]
+    MalformedSession,
+    /// The auth service knows no such session.
+    #[error("session refused by the auth service")]
+    SessionRefused,
+    /// The auth service could not be asked.
+    #[error("the auth service could not be asked")]
+    ExchangeFailed,
+    /// Too many exchanges are under way.
+    #[error("too many exchanges under way")]
+    Overloaded,
+    /// The token the auth service handed out does not verify.
+    #[error("the token from the auth service does not verify")]
+    UnverifiedToken,
+}
+
+/// An answer made here, in RFC 9457 form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LocalReply {
+    /// The status code.
+    pub status: u16,
+    /// The response fields.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: String,
+}
+
+/// How long a client should wait before it tries again, in seconds. Short, because the way back is
+/// noticed by the next request.
+const RETRY_AFTER: &str = "1";
+
+impl Denial {
+    /// Whether an `optional` route lets the request pass without a credential instead.
+    ///
+    /// Not where the request is ambiguous, which is the client's fault, and not where the deployment
+    /// hands out tokens that do not verify, which would hide it.
+    pub const fn may_be_anonymous(self) -> bool {
+        match self {
+            Self::NoCredential
+            | Self::MalformedSession
+            | Self::SessionRefused
+            | Self::ExchangeFailed
+            | Self::Overloaded => true,
+            Self::MalformedRequest | Self::RepeatedAuthorization | Self::ConflictingCookies | Self::UnverifiedToken => {
+                false
+            }
+        }
+    }
+
+    /// The counter of this reason.
+    pub const fn counter(self) -> Counter {
+        match self {
+            Self::MalformedRequest => Counter::DeniedMalformedRequest,
+            Self::RepeatedAuthorization => Counter::DeniedRepeatedAuthorization,
+            Self::ConflictingCookies => Counter::DeniedConflictingCookies,
+            Self::NoCredential => Counter::DeniedNoCredential,
+            Self::MalformedSession => Counter::DeniedMalformedSession,
+            Self::SessionRefused => Counter::DeniedSessionRefused,
+            Self::ExchangeFailed => Counter::DeniedExchangeFailed,
+            Self::Overloaded => Counter::DeniedOverloaded,
+            Self::UnverifiedToken => Counter::DeniedUnverifiedToken,
+        }
+    }
+
+    const fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::MalformedRequest => (400, "Bad Request", "The request has no method or path."),
+            Self::RepeatedAuthorization => (400, "Bad Request", "The request has more than one Authorization value."),
+            Self::ConflictingCookies => (
+                400,
+                "Bad Request",
+                "The session cookie was sent with two different values; clear this site's cookies.",
+            ),
+            Self::NoCredential | Self::MalformedSession | Self::SessionRefused => {
+                (401, "Unauthorized", "Not authenticated")
+            }
+            Self::ExchangeFailed | Self::Overloaded | Self::UnverifiedToken => {
+                (503, "Service Unavailable", "Authentication is unavailable at the moment; try again.")
+            }
+        }
+    }
+}
+
+impl From<Denial> for LocalReply {
+    fn from(denial: Denial) -> Self {
+        let (status, title, detail) = denial.answer();
+        let mut headers = vec![
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+        ];
+        match status {
+            // RFC 6750 §3: the challenge; without an error code where no token was sent.
+            401 => headers.push(("www-authenticate", "Bearer")),
+            503 => headers.push(("retry-after", RETRY_AFTER)),
+            _ => {}
+        }
+        let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
+        Self { status, headers, body: problem.to_string() }
+    }
+}

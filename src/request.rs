@@ -1,0 +1,68 @@
+//! The head of a request, seen whole.
+//!
+//! Every value of a repeated field counts. Envoy's own getter shows the first one only, and a filter
+//! that decides on it while the backend reads another has decided nothing (Envoy CVE-2021-32777).
+
+/// A header field: its name in lower case, and the bytes of its value.
+pub type Field = (String, Vec<u8>);
+
+/// A request's pseudo-headers and header fields.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    fields: &'a [Field],
+    method: &'a [u8],
+    target: &'a [u8],
+}
+
+/// The request has no method or no path, or is a `CONNECT`: there is nothing to apply a rule to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the request has no method or path")]
+pub struct NotARequest;
+
+impl<'a> RequestHead<'a> {
+    /// Reads the fields Envoy hands over.
+    ///
+    /// # Errors
+    /// [`NotARequest`] for a request that no rule can be about (Envoy CVE-2021-43824,
+    /// CVE-2026-73547 are what happens to filters that assume a path).
+    pub fn new(fields: &'a [Field]) -> Result<Self, NotARequest> {
+        let head = Self { fields, method: b"", target: b"" };
+        let method = head.values(":method").next().filter(|m| !m.is_empty() && *m != b"CONNECT").ok_or(NotARequest)?;
+        let target = head.values(":path").next().filter(|p| !p.is_empty()).ok_or(NotARequest)?;
+        Ok(Self { fields, method, target })
+    }
+
+    /// The request method, case-sensitive (RFC 9110 §9.1).
+    pub const fn method(&self) -> &'a [u8] {
+        self.method
+    }
+
+    /// The request target: path and query.
+    pub const fn target(&self) -> &'a [u8] {
+        self.target
+    }
+
+    /// All values of the field called `name`, in order.
+    pub fn values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
+        self.fields.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The names under which the field called `name` was sent, spelled as the backend might read them:
+    /// case and `_` for `-` make no difference (CVE-2025-64484).
+    pub fn spellings(&self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().map(|(n, _)| n.as_str()).filter(move |n| reads_as(n, name))
+    }
+
+    /// Whether this is a true CORS preflight, which browsers send without credentials (Fetch §3.2.2):
+    /// `OPTIONS` with an `Origin` and an `Access-Control-Request-Method`.
+    pub fn is_preflight(&self) -> bool {
+        self.method == b"OPTIONS"
+            && self.values("origin").next().is_some()
+            && self.values("access-control-request-method").next().is_some()
+    }
+}
+
+fn reads_as(sent: &str, name: &str) -> bool {
+    let canonical = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    sent.len() == name.len() && sent.bytes().map(canonical).eq(name.bytes())
+}

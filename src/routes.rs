@@ -1,0 +1,119 @@
+//! Which rule applies to a request: the first that matches, `required` when none does.
+//!
+//! Protection is the default and needs no rule. What lowers it, an `off` or an `optional` rule, applies
+//! only where the raw path and the decoded path both match it and nobody could read the path otherwise
+//! (threats C1); everything else is `required`.
+
+use crate::path::RequestPath;
+use crate::request::RequestHead;
+
+/// What a route demands of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auth {
+    /// A verified credential, or a denial.
+    Required,
+    /// A verified credential when one is sent and can be checked; anonymous otherwise.
+    Optional,
+    /// Nothing is looked at.
+    Off,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The paths it is about.
+    pub path: PathMatch,
+    /// The methods it is about, case-sensitive (RFC 9110 §9.1); empty for all.
+    pub methods: Vec<String>,
+    /// What it demands, and what it lets pass.
+    pub policy: Policy,
+}
+
+/// What holds for the requests of a route.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// Whether a credential is needed.
+    pub auth: Auth,
+    /// On an `off` route: leave the client's own `Authorization` in place.
+    pub pass_authorization: bool,
+}
+
+/// A pattern for paths. Patterns are plain themselves (see [`RequestPath::plain`]).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PathMatch {
+    /// This path and no other.
+    Exact(String),
+    /// This path and all below it; `/api` is not a prefix of `/apix`.
+    Prefix(String),
+}
+
+/// The rules in the order they are written.
+#[derive(Debug)]
+pub struct RouteTable(Vec<Route>);
+
+/// Leave to let a request pass without a credential.
+///
+/// Only a route that says `optional` or `off` gives one, so no failure can let a request through by
+/// itself.
+#[derive(Debug)]
+pub struct AnonymousPermit(());
+
+impl Policy {
+    /// What holds where no rule matches.
+    pub const REQUIRED: Self = Self { auth: Auth::Required, pass_authorization: false };
+
+    /// What holds for a true CORS preflight: browsers send it without credentials, and Envoy's cors
+    /// filter or the backend has to answer it.
+    pub const PREFLIGHT: Self = Self { auth: Auth::Off, pass_authorization: false };
+
+    /// Leave to pass without a credential, where the route gives it.
+    pub const fn anonymous(&self) -> Option<AnonymousPermit> {
+        match self.auth {
+            Auth::Required => None,
+            Auth::Optional | Auth::Off => Some(AnonymousPermit(())),
+        }
+    }
+}
+
+impl RouteTable {
+    /// The table of these rules.
+    pub const fn new(routes: Vec<Route>) -> Self {
+        Self(routes)
+    }
+
+    /// What holds for a request.
+    ///
+    /// # Security
+    /// The decoded path decides, since that is what the backend sees; a policy below `required` needs
+    /// the raw path to choose the same rule. A path that is not plain is always `required`.
+    pub fn find(&self, head: &RequestHead<'_>) -> Policy {
+        if head.is_preflight() {
+            return Policy::PREFLIGHT;
+        }
+        let path = RequestPath::parse(head.target());
+        let Some(decoded) = path.plain() else { return Policy::REQUIRED };
+        let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), path));
+        let chosen = first(decoded.as_bytes());
+        let Some(route) = chosen.and_then(|i| self.0.get(i)) else { return Policy::REQUIRED };
+        let agreed = route.policy.auth == Auth::Required || first(path.raw()) == chosen;
+        if agreed { route.policy } else { Policy::REQUIRED }
+    }
+}
+
+impl Route {
+    fn matches(&self, method: &[u8], path: &[u8]) -> bool {
+        self.path.matches(path) && (self.methods.is_empty() || self.methods.iter().any(|m| m.as_bytes() == method))
+    }
+}
+
+impl PathMatch {
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact.as_bytes(),
+            Self::Prefix(prefix) => {
+                let whole = prefix.trim_end_matches('/').as_bytes();
+                path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            }
+        }
+    }
+}

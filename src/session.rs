@@ -1,0 +1,46 @@
+//! The name under which a session's token is remembered.
+
+use sha2::{Digest, Sha256};
+
+use crate::cookie::Pair;
+
+/// A digest of everything that decides the auth service's answer.
+///
+/// # Security
+/// Keys are compared whole, and they are digests: neither the cookie nor anything that could be turned
+/// back into it lies in a table, and comparing keys tells nothing about cookies (threats D1, G9).
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct SessionKey([u8; 32]);
+
+/// Makes keys for one way of asking one auth service.
+#[derive(Clone)]
+pub struct SessionKeys {
+    asked: Sha256,
+}
+
+impl SessionKeys {
+    /// Keys for what is asked of `parts`: the cluster, authority, method, path and token source.
+    pub fn new<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut asked = Sha256::new();
+        absorb(&mut asked, b"session-bearer/1");
+        for part in parts {
+            absorb(&mut asked, part);
+        }
+        Self { asked }
+    }
+
+    /// The key of the session that `cookie` names; the same value under another name is another session.
+    pub fn key(&self, cookie: Pair<'_>) -> SessionKey {
+        let mut digest = self.asked.clone();
+        absorb(&mut digest, cookie.name);
+        absorb(&mut digest, cookie.value);
+        SessionKey(digest.finalize().into())
+    }
+}
+
+/// Length first, so that no two lists of parts give the same bytes (Envoy CVE-2023-35941, Traefik
+/// CVE-2026-71326).
+fn absorb(digest: &mut Sha256, part: &[u8]) {
+    digest.update((part.len() as u64).to_be_bytes());
+    digest.update(part);
+}

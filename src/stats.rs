@@ -1,0 +1,104 @@
+//! What is counted.
+//!
+//! The core counts in plain memory; the adapter hands the differences to Envoy now and then, so that
+//! counting costs the request nothing.
+
+/// Declares the counters with their metric names in one list.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Something that is counted.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Counter { $($(#[$doc])* $variant,)* }
+
+        impl Counter {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The metric's name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => concat!("session_bearer_", $name),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Let through with a token from the cache.
+    AllowedHit = "allowed_hit",
+    /// Let through with a token that had to be exchanged for.
+    AllowedMiss = "allowed_miss",
+    /// Let through without a credential on an `optional` route.
+    AllowedAnonymous = "allowed_anonymous",
+    /// Let through on an `off` route or as a CORS preflight.
+    AllowedOff = "allowed_off",
+    /// Refused with 400: no method or path.
+    DeniedMalformedRequest = "denied_malformed_request",
+    /// Refused with 400: more than one `Authorization` value.
+    DeniedRepeatedAuthorization = "denied_repeated_authorization",
+    /// Refused with 400: one session cookie with two values.
+    DeniedConflictingCookies = "denied_conflicting_cookies",
+    /// Refused with 401: no credential.
+    DeniedNoCredential = "denied_no_credential",
+    /// Refused with 401: a session cookie of impossible form.
+    DeniedMalformedSession = "denied_malformed_session",
+    /// Refused with 401: the auth service knows no such session.
+    DeniedSessionRefused = "denied_session_refused",
+    /// Refused with 503: the auth service could not be asked.
+    DeniedExchangeFailed = "denied_exchange_failed",
+    /// Refused with 503: too many exchanges under way.
+    DeniedOverloaded = "denied_overloaded",
+    /// Refused with 503: the token from the auth service does not verify.
+    DeniedUnverifiedToken = "denied_unverified_token",
+    /// Clients that went away while their request waited.
+    Abandoned = "abandoned",
+    /// Callouts made, retries included.
+    ExchangeCallouts = "exchange_callouts",
+    /// Exchanges that gave a token that verifies.
+    ExchangeToken = "exchange_token",
+    /// Exchanges answered with a definite "no session".
+    ExchangeNoSession = "exchange_no_session",
+    /// Exchanges that gave a token that does not verify.
+    ExchangeUnverified = "exchange_unverified_token",
+    /// Exchanges Envoy would not send: cluster unknown, unhealthy or over its circuit breaker.
+    ExchangeNotSent = "exchange_not_sent",
+    /// Exchanges that ended with a reset.
+    ExchangeReset = "exchange_reset",
+    /// Exchanges that took longer than `exchange.timeout`, or that were never answered.
+    ExchangeTimeout = "exchange_timeout",
+    /// Exchanges answered with 5xx, a failed connect among them.
+    ExchangeServerError = "exchange_server_error",
+    /// Exchanges answered with an unexpected status.
+    ExchangeUnexpectedStatus = "exchange_unexpected_status",
+    /// Exchanges answered with a 200 that could not be read.
+    ExchangeUnreadable = "exchange_unreadable",
+}
+
+/// The gauge of exchanges under way, over all workers.
+pub const IN_FLIGHT: &str = "session_bearer_exchange_in_flight";
+
+/// The histogram of how long callouts took, in milliseconds.
+pub const LATENCY: &str = "session_bearer_exchange_latency_ms";
+
+/// The counts of one worker since it started.
+#[derive(Debug)]
+pub struct Stats([u64; Counter::ALL.len()]);
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self([0; Counter::ALL.len()])
+    }
+}
+
+impl Stats {
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        if let Some(count) = self.0.get_mut(counter as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How often `counter` was counted.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0.get(counter as usize).copied().unwrap_or_default()
+    }
+}
