@@ -1,0 +1,132 @@
+//! Every host call the filter makes.
+//!
+//! The SDK's own conveniences panic: its `String` getters on bytes that are not UTF-8, its trait methods
+//! on any status they do not expect, and a panic takes the whole worker down (proxy-wasm-rust-sdk#25,
+//! envoy#26485). So the calls stand here, in their `bytes` form, each used only where the host allows
+//! it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+use crate::edits::{Edit, HeaderEdits};
+use crate::exchange::Callout;
+use crate::flight::StreamId;
+use crate::reply::LocalReply;
+use crate::request::Field;
+use crate::time::UnixTime;
+
+/// The present time.
+pub fn now() -> UnixTime {
+    let since_epoch = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    // Without a clock nothing is ever fresh and no token has begun to live: requests are denied.
+    UnixTime::from_millis(since_epoch.and_then(|span| u64::try_from(span.as_millis()).ok()).unwrap_or_default())
+}
+
+/// An environment variable, as far as `host_env_keys` lets the module see it.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The plugin configuration; readable while the plugin is being configured.
+pub fn configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}
+
+/// Lets the module log what the host would print, and format nothing else.
+pub fn adopt_log_level() {
+    proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));
+}
+
+/// Has `on_tick` called on the root context from now on.
+pub fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+/// A queue that calls `on_queue_ready` on this root context.
+pub fn register_queue(name: &str) -> Option<u32> {
+    hostcalls::register_shared_queue(name).ok()
+}
+
+/// Has `on_queue_ready` called soon. When that fails the next tick does its work.
+pub fn ring(queue: u32) {
+    let _ = hostcalls::enqueue_shared_queue(queue, Some(b"!"));
+}
+
+/// Empties the queue.
+pub fn drain(queue: u32) {
+    while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
+}
+
+/// The head of the current request.
+pub fn request_fields() -> Vec<Field> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+/// The address of the client as Envoy trusts it, without its port.
+pub fn client_address() -> Option<String> {
+    let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;
+    let address: std::net::SocketAddr = std::str::from_utf8(&bytes).ok()?.parse().ok()?;
+    Some(address.ip().to_string())
+}
+
+/// Makes the calls that follow be about the request `stream`; `false` when it is gone.
+pub fn focus(stream: StreamId) -> bool {
+    hostcalls::set_effective_context(stream).is_ok()
+}
+
+/// Edits the head of the current request. To be done before it is resumed: the host takes the fields
+/// away then.
+pub fn edit(edits: &HeaderEdits) {
+    for edit in edits.iter() {
+        let _ = match edit {
+            Edit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
+            Edit::Replace(name, value) => {
+                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
+            }
+        };
+    }
+}
+
+/// Lets the current request, which was paused, go on.
+pub fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Answers the current request here. At most once per request, and the request stays paused.
+pub fn reply(reply: &LocalReply) {
+    let _ = hostcalls::send_http_response(u32::from(reply.status), reply.headers.clone(), Some(reply.body.as_bytes()));
+}
+
+/// Makes a callout; `None` when the host will not.
+pub fn dispatch(cluster: &str, callout: &Callout, timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, callout.headers(), None, Vec::new(), timeout).ok()
+}
+
+/// The fields of the answer that has just arrived; none when there is no answer.
+pub fn reply_fields() -> Vec<Field> {
+    hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default()
+}
+
+/// The first `limit` bytes of its body.
+pub fn reply_body(limit: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, limit).ok().flatten().unwrap_or_default()
+}
+
+/// Defines a metric; each call takes a new id, so once is enough.
+pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
+    hostcalls::define_metric(kind, name).ok()
+}
+
+/// Adds to a counter or a gauge.
+pub fn add_to_metric(id: u32, delta: i64) {
+    if delta != 0 {
+        let _ = hostcalls::increment_metric(id, delta);
+    }
+}
+
+/// Records a value of a histogram.
+pub fn record_metric(id: u32, value: u64) {
+    let _ = hostcalls::record_metric(id, value);
+}

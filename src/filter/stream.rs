@@ -1,0 +1,72 @@
+//! One request.
+
+use std::rc::Rc;
+
+use log::debug;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::host;
+use super::root::Worker;
+use crate::authenticator::Step;
+use crate::flight::{Joined, StreamId};
+use crate::reply::{Denial, LocalReply};
+use crate::session::SessionKey;
+
+/// The context of one request.
+pub struct FilterStream {
+    id: StreamId,
+    worker: Option<Rc<Worker>>,
+    waiting_for: Option<SessionKey>,
+}
+
+impl FilterStream {
+    /// The context of the request `id`.
+    pub const fn new(id: StreamId, worker: Option<Rc<Worker>>) -> Self {
+        Self { id, worker, waiting_for: None }
+    }
+}
+
+impl Context for FilterStream {}
+
+impl HttpContext for FilterStream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let Some(worker) = &self.worker else {
+            host::reply(&LocalReply::from(Denial::Overloaded));
+            return Action::Pause;
+        };
+        let fields = host::request_fields();
+        let now = host::now();
+        let step = worker.authenticator.borrow_mut().on_request(&fields, self.id, host::client_address, now);
+        match step {
+            Step::Continue(edits) => {
+                host::edit(&edits);
+                Action::Continue
+            }
+            Step::Reply(reply) => {
+                debug!("request {}: answered {}", self.id, reply.status);
+                host::reply(&reply);
+                Action::Pause
+            }
+            Step::Wait(session, joined) => {
+                debug!("request {}: waits for its session's exchange", self.id);
+                self.waiting_for = Some(session);
+                if joined == Joined::New {
+                    host::ring(worker.queue);
+                }
+                Action::Pause
+            }
+        }
+    }
+}
+
+impl Drop for FilterStream {
+    fn drop(&mut self) {
+        let (Some(worker), Some(session)) = (&self.worker, &self.waiting_for) else { return };
+        // The host never deletes a context from within a call of ours, so this borrow is the only one;
+        // and if it were not, a waiter left behind is skipped when its turn comes.
+        if let Ok(mut authenticator) = worker.authenticator.try_borrow_mut() {
+            authenticator.on_abandon(session, self.id);
+        }
+    }
+}
