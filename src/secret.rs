@@ -6,6 +6,16 @@
 /// The compiler is the guard. A `{:?}` on a struct that carries a session cookie, a token or a key
 /// does not compile, so none of them reaches a log line, an error or a metric by accident
 /// (Traefik CVE-2022-23469 is what happens otherwise).
+///
+/// ```compile_fail
+/// println!("{:?}", session_bearer::secret::Secret::new("hidden"));
+/// ```
+/// ```compile_fail
+/// println!("{}", session_bearer::secret::Secret::new("hidden"));
+/// ```
+/// ```
+/// println!("{}", session_bearer::secret::Secret::new("seen").expose());
+/// ```
 #[derive(Clone)]
 pub struct Secret<T>(T);
 

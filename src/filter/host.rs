@@ -25,6 +25,7 @@ pub fn now() -> UnixTime {
 }
 
 /// An environment variable, as far as `host_env_keys` lets the module see it.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -1,0 +1,283 @@
+//! The real adapter on a host that is not Envoy, but has its manners: what it calls, in which order,
+//! and that no order of events makes it panic, answer twice or forget a request.
+
+mod common;
+mod fake_host;
+
+use std::collections::BTreeSet;
+
+use common::{claims, get, minimal, minimal_with, sign};
+use fake_host::{QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, start, stream, tick, turn};
+use proxy_wasm::types::LogLevel;
+use serde_json::json;
+use session_bearer::request::Field;
+
+fn status(status: u16) -> Vec<Field> {
+    vec![
+        (":status".to_owned(), status.to_string().into_bytes()),
+        ("content-type".to_owned(), b"application/json".to_vec()),
+    ]
+}
+
+/// Answers the oldest callout with a good token.
+fn grant() -> String {
+    let token = sign(&claims("ada", common::START));
+    answer(status(200), json!({ "token": token }).to_string().as_bytes());
+    token
+}
+
+fn replied(id: u32) -> Option<u32> {
+    match stream(id).state {
+        StreamState::Replied { status, .. } => Some(status),
+        _ => None,
+    }
+}
+
+fn authorization(id: u32) -> Vec<String> {
+    let fields = stream(id).fields;
+    let named = fields.into_iter().filter(|(name, _)| name == "authorization");
+    named.map(|(_, value)| String::from_utf8(value).unwrap()).collect()
+}
+
+#[test]
+fn session_is_exchanged_by_the_root_and_the_request_goes_on_with_its_bearer() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc; a=1"));
+    assert_eq!(stream(id).state, StreamState::Paused);
+    assert!(host(|host| host.callouts.is_empty()), "the callout is the root's, which has not had its turn yet");
+    turn();
+    let callout = host(|host| host.callouts[0].clone());
+    assert_eq!((callout.cluster.as_str(), callout.timeout_millis), ("auth_service", 2000));
+    assert!(callout.headers.contains(&("x-forwarded-for".to_owned(), "203.0.113.7".to_owned())));
+    let token = grant();
+    assert_eq!(stream(id).state, StreamState::Passed);
+    assert_eq!(authorization(id), [format!("Bearer {token}")]);
+    assert!(stream(id).fields.contains(&("cookie".to_owned(), b"a=1".to_vec())));
+}
+
+#[test]
+fn cached_request_costs_four_host_calls() {
+    assert!(start(&minimal()));
+    let first = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    grant();
+    end(first);
+    host(|host| host.calls.clear());
+    let second = request(get("/api/x").cookie("sid=abc"));
+    end(second);
+    let expected = [
+        "proxy_get_header_map_pairs",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+    ];
+    assert_eq!(host(|host| host.calls.clone()), expected);
+}
+
+#[test]
+fn followers_go_on_when_the_first_client_has_hung_up() {
+    assert!(start(&minimal()));
+    let first = request(get("/api/x").cookie("sid=abc"));
+    let second = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    end(first);
+    assert_eq!(host(|host| host.callouts.len()), 1);
+    let token = grant();
+    assert_eq!(authorization(second), [format!("Bearer {token}")]);
+}
+
+#[test]
+fn client_that_hangs_up_before_the_callout_costs_none() {
+    assert!(start(&minimal()));
+    let only = request(get("/api/x").cookie("sid=abc"));
+    end(only);
+    turn();
+    assert!(host(|host| host.callouts.is_empty()));
+}
+
+#[test]
+fn callout_the_host_refuses_is_answered_503() {
+    assert!(start(&minimal()));
+    host(|host| host.refuses_callouts = true);
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    assert_eq!(replied(id), Some(503));
+}
+
+#[test]
+fn reset_is_tried_again_and_then_answered_503() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    answer(vec![], b"");
+    assert_eq!(stream(id).state, StreamState::Paused);
+    answer(vec![], b"");
+    assert_eq!(replied(id), Some(503));
+}
+
+#[test]
+fn callout_that_is_never_answered_ends_by_the_timer() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    for _ in 0..11 {
+        tick();
+    }
+    assert_eq!(replied(id), Some(503));
+    grant();
+    assert_eq!(replied(id), Some(503), "a late answer changes nothing");
+}
+
+#[test]
+fn timer_makes_the_callout_when_the_queue_did_not_ring() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    tick();
+    grant();
+    assert_eq!(stream(id).state, StreamState::Passed);
+}
+
+#[test]
+fn event_of_another_queue_or_callout_is_ignored() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    abi::queue_ready(ROOT, QUEUE + 1);
+    assert!(host(|host| host.callouts.is_empty()));
+    turn();
+    grant();
+    assert_eq!(stream(id).state, StreamState::Passed);
+}
+
+#[test]
+fn two_hundred_requests_wait_for_one_callout() {
+    assert!(start(&minimal()));
+    let ids: Vec<_> = (0..200).map(|_| request(get("/api/x").cookie("sid=abc"))).collect();
+    turn();
+    assert_eq!(host(|host| host.callouts.len()), 1);
+    let token = grant();
+    assert!(ids.iter().all(|&id| authorization(id) == [format!("Bearer {token}")]));
+}
+
+#[test]
+fn every_byte_in_any_field_is_answered() {
+    assert!(start(&minimal()));
+    for name in ["cookie", "authorization", "user-agent", ":path", ":method", "x-anything"] {
+        for byte in 0x80..=0xff_u8 {
+            let id = request(get("/api/x").cookie("sid=abc").with(name, [b'a', byte, b'b']));
+            turn();
+            end(id);
+        }
+    }
+    let id = request(common::request("GET", "/api/x").cookie([b"sid=\xff".as_slice(), b"x"].concat()));
+    assert_eq!(replied(id), Some(401));
+}
+
+#[test]
+fn configuration_that_cannot_work_is_refused_with_place_and_mend() {
+    assert!(!start(&minimal_with("/exchange/timeout", json!("40s"))));
+    let errors = host(|host| host.logs.clone());
+    let refused = "configuration refused: exchange.timeout: 40s is out of range; \"1ms\" to \"30s\" works";
+    assert!(errors.contains(&(LogLevel::Error, refused.to_owned())), "{errors:?}");
+}
+
+#[test]
+fn request_on_a_filter_that_has_no_configuration_is_denied() {
+    assert!(!start(&json!({})));
+    let id = request(get("/api/x"));
+    assert_eq!(replied(id), Some(503));
+}
+
+#[test]
+fn metrics_follow_within_a_tick_and_the_gauge_comes_back_to_zero() {
+    assert!(start(&minimal()));
+    request(get("/api/x"));
+    request(get("/api/x").cookie("sid=abc"));
+    turn();
+    assert_eq!(metric("session_bearer_exchange_in_flight"), 1);
+    grant();
+    request(get("/api/x").cookie("sid=abc"));
+    tick();
+    for (name, count) in [
+        ("denied_no_credential", 1),
+        ("allowed_miss", 1),
+        ("allowed_hit", 1),
+        ("exchange_callouts", 1),
+        ("exchange_token", 1),
+        ("exchange_in_flight", 0),
+    ] {
+        assert_eq!(metric(&format!("session_bearer_{name}")), count, "{name}");
+    }
+    let latency = host(|host| host.metrics.iter().find(|m| m.name.ends_with("latency_ms")).unwrap().recorded.len());
+    assert_eq!(latency, 1);
+}
+
+#[test]
+fn idle_tick_reports_nothing() {
+    assert!(start(&minimal()));
+    tick();
+    host(|host| host.calls.clear());
+    tick();
+    assert!(!host(|host| host.calls.iter().any(|call| call.contains("metric"))));
+}
+
+#[test]
+fn nothing_secret_is_logged_at_any_level() {
+    assert!(start(&minimal()));
+    let canary = "canary-of-the-session";
+    let mut tokens = Vec::new();
+    for reply in [status(200), status(500), status(401)] {
+        let id = request(
+            get("/api/x")
+                .cookie(format!("sid={canary}{}", tokens.len()))
+                .with("authorization", "Bearer canary-of-the-client"),
+        );
+        turn();
+        while host(|host| !host.callouts.is_empty()) {
+            let token = sign(&claims("canary-subject", common::START));
+            answer(reply.clone(), json!({"token": token, "note": "canary-of-the-body"}).to_string().as_bytes());
+            tokens.push(token);
+        }
+        end(id);
+        tick();
+    }
+    answer_with_forged_token();
+    for (_, line) in host(|host| host.logs.clone()) {
+        assert!(!line.contains("canary") && !line.contains(common::SECRET), "{line}");
+        assert!(tokens.iter().all(|token| !line.contains(token.as_str())), "{line}");
+    }
+    assert!(host(|host| host.logs.len()) > 3, "something has to be logged for this to mean anything");
+}
+
+fn answer_with_forged_token() {
+    request(get("/api/x").cookie("sid=another"));
+    turn();
+    answer(status(200), br#"{"token": "canary.of.forgery"}"#);
+}
+
+#[test]
+fn outage_is_logged_once_a_second_with_a_count() {
+    assert!(start(&minimal_with("/exchange/retries", json!(0))));
+    for i in 0..50 {
+        request(get("/api/x").cookie(format!("sid={i}")));
+    }
+    turn();
+    while host(|host| !host.callouts.is_empty()) {
+        answer(status(500), b"");
+    }
+    tick();
+    let warnings =
+        host(|host| host.logs.iter().filter(|(level, _)| *level == LogLevel::Warn).cloned().collect::<Vec<_>>());
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[1].1.contains("50 times"), "{warnings:?}");
+}
+
+#[test]
+fn every_host_call_is_on_the_list_envoy_allows() {
+    let allowed: BTreeSet<&str> =
+        include_str!("../envoy/envoy.yaml").lines().filter_map(|line| line.trim().strip_suffix(": {}")).collect();
+    session_is_exchanged_by_the_root_and_the_request_goes_on_with_its_bearer();
+    request(get("/api/x"));
+    tick();
+    let calls: BTreeSet<&str> = host(|host| host.calls.iter().copied().collect());
+    assert!(calls.len() > 10 && calls.is_subset(&allowed), "not allowed: {:?}", calls.difference(&allowed));
+}

@@ -1,0 +1,253 @@
+//! Configuration: what is accepted in which form, and that each mistake is named with its place and
+//! its mend.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::{minimal, minimal_with, read};
+use prost::Message as _;
+use prost_types::value::Kind;
+use serde_json::{Value, json};
+use session_bearer::config::{Config, Problem};
+use session_bearer::request::RequestHead;
+use session_bearer::routes::Auth;
+
+fn problems_of(config: Result<Config, Vec<Problem>>) -> Vec<String> {
+    config.err().unwrap_or_default().iter().map(Problem::to_string).collect()
+}
+
+/// Replaces the value at `pointer` and expects one problem: at `path`, with `hint` in its text.
+#[track_caller]
+fn refuses(pointer: &str, value: Value, path: &str, hint: &str) {
+    let problems = problems_of(read(&minimal_with(pointer, value.clone())));
+    assert_eq!(problems.len(), 1, "{pointer} = {value}: {problems:?}");
+    assert!(problems[0].starts_with(&format!("{path}: ")), "{pointer} = {value}: {}", problems[0]);
+    assert!(problems[0].contains(hint), "{pointer} = {value}: {}", problems[0]);
+}
+
+#[test]
+fn minimal_configuration_works_and_has_the_documented_defaults() {
+    let config = read(&minimal()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(config.exchange.timeout, Duration::from_secs(2));
+    assert_eq!(config.exchange.retries, 1);
+    assert_eq!(config.exchange.max_body_bytes, 65_536);
+    assert_eq!(config.exchange.no_session_statuses.iter().copied().collect::<Vec<_>>(), [401, 403]);
+    assert_eq!(config.max_in_flight, 256);
+    assert_eq!(config.cache.max_ttl, Duration::from_secs(60));
+    assert_eq!((config.cache.max_entries.get(), config.cache.max_bytes.get()), (10_000, 16_777_216));
+    assert!(config.remove_session_cookie);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn missing_issuer_and_audience_are_warned_about() {
+    let mut config = minimal();
+    let token = config["token"].as_object_mut().unwrap();
+    token.remove("issuer");
+    token.remove("audiences");
+    let config = read(&config).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(config.warnings.len(), 2);
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place_and_its_mend() {
+    refuses("/exchnage", json!({}), "exchnage", "expected one of");
+    refuses("/exchange/timout", json!("2s"), "exchange.timout", "`timeout`");
+    refuses("/credentials/0/session_cookie/name", json!("x"), "credentials[0].session_cookie.name", "`names`");
+    refuses("/exchange/timeout", json!(2), "exchange.timeout", "\"30s\"");
+    refuses("/exchange/timeout", json!("2 s"), "exchange.timeout", "\"30s\"");
+    refuses("/exchange/timeout", json!("0s"), "exchange.timeout", "\"1ms\" to \"30s\"");
+    refuses("/exchange/timeout", json!("31s"), "exchange.timeout", "\"1ms\" to \"30s\"");
+    refuses("/exchange/timeout", json!("99999999999999999h"), "exchange.timeout", "\"30s\"");
+    refuses("/exchange/retries", json!(6), "exchange.retries", "0 to 5");
+    refuses("/exchange/retries", json!(-1), "exchange.retries", "-1");
+    refuses("/exchange/method", json!("PUT"), "exchange.method", "\"GET\"");
+    refuses("/exchange/cluster", json!(""), "exchange.cluster", "cluster");
+    refuses("/exchange/authority", json!("http://auth/"), "exchange.authority", "host");
+    refuses("/exchange/path", json!("api/auth/jwt"), "exchange.path", "/api/auth/jwt");
+    refuses("/exchange/path", json!("/a b"), "exchange.path", "/api/auth/jwt");
+    refuses("/exchange/token", json!({"json_pointer": "token"}), "exchange.token.json_pointer", "\"/token\"");
+    refuses("/exchange/token", json!({"json_pointer": "/t", "header": "x"}), "exchange.token", "keep one");
+    refuses("/exchange/token", json!({"header": "Set-Auth-JWT"}), "exchange.token.header", "lower case");
+    refuses("/exchange/no_session_statuses", json!([200]), "exchange.no_session_statuses", "200");
+    refuses("/exchange/no_session_statuses", json!([503]), "exchange.no_session_statuses", "503");
+    refuses("/exchange/no_session_statuses", json!([429]), "exchange.no_session_statuses", "429");
+    refuses("/exchange/forward_headers", json!(["cookie"]), "exchange.forward_headers[0]", "leave it out");
+    refuses("/exchange/forward_headers", json!(["b3", "X-Id"]), "exchange.forward_headers[1]", "lower case");
+    refuses("/exchange/headers", json!({"authorization": "x"}), "exchange.headers.authorization", "leave it out");
+    refuses("/exchange/headers", json!({"x-key": "a\r\nb"}), "exchange.headers.x-key", "byte");
+    refuses("/exchange/max_in_flight", json!(0), "exchange.max_in_flight", "1 to");
+    refuses("/exchange/max_body_bytes", json!(0), "exchange.max_body_bytes", "64 to");
+    refuses("/cache/max_ttl", json!("0s"), "cache.max_ttl", "\"1s\"");
+    refuses("/cache/max_entries", json!(0), "cache.max_entries", "1 to");
+    refuses("/cache/max_bytes", json!(1), "cache.max_bytes", "16384");
+    refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
+    refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
+    refuses("/token/algorithms", json!([]), "token.algorithms", "HS256");
+    refuses("/token/issuer", json!(""), "token.issuer", "leave the key out");
+    refuses("/token/audiences", json!([""]), "token.audiences[0]", "leave it out");
+    refuses("/token/keys", json!({}), "token.keys", "secret_env");
+    refuses("/token/keys/secret_env", json!("NO_SUCH"), "token.keys.secret_env", "host_env_keys");
+    refuses("/credentials", json!([]), "credentials", "session_cookie");
+    refuses(
+        "/credentials/0/session_cookie/names",
+        json!([]),
+        "credentials[0].session_cookie.names",
+        "leave the key out",
+    );
+    refuses(
+        "/credentials/0/session_cookie/names",
+        json!(["a b"]),
+        "credentials[0].session_cookie.names[0]",
+        "cookie name",
+    );
+    refuses("/credentials/0/session_cookie/names", json!(["a", "a"]), "credentials[0].session_cookie.names[1]", "once");
+    refuses("/routes/0/auth", json!("of"), "routes[0].auth", "\"off\"");
+    refuses("/routes/0/auth", json!(true), "routes[0].auth", "\"required\"");
+    refuses("/routes/0/match", json!({}), "routes[0].match", "path or a prefix");
+    refuses("/routes/0/match", json!({"path": "/a", "prefix": "/a"}), "routes[0].match", "keep one");
+    refuses("/routes/0/match", json!({"path": "a"}), "routes[0].match.path", "starts with");
+    refuses("/routes/0/match", json!({"prefix": "/a?b"}), "routes[0].match.prefix", "never match");
+    refuses("/routes/0/match", json!({"prefix": "/a/../b"}), "routes[0].match.prefix", "never match");
+    refuses("/routes/0/match", json!({"prefix": "/a%20b"}), "routes[0].match.prefix", "decoded");
+    refuses("/routes/0/match/methods", json!(["get"]), "routes[0].match.methods[0]", "upper case");
+    refuses("/routes/2/pass_authorization", json!(true), "routes[2].pass_authorization", "\"off\"");
+}
+
+#[test]
+fn key_of_a_later_version_is_refused_by_name() {
+    for (pointer, path) in [
+        ("/csrf", "csrf"),
+        ("/unauthenticated", "unauthenticated"),
+        ("/report_only", "report_only"),
+        ("/exchange/relay_set_cookie", "exchange.relay_set_cookie"),
+        ("/cache/negative_ttl", "cache.negative_ttl"),
+        ("/cache/refresh_ahead", "cache.refresh_ahead"),
+        ("/cache/stale_if_error", "cache.stale_if_error"),
+        ("/cache/shared_slots", "cache.shared_slots"),
+        ("/cache/sign_out_paths", "cache.sign_out_paths"),
+        ("/token/max_lifetime", "token.max_lifetime"),
+        ("/token/keys/jwks", "token.keys.jwks"),
+        ("/token/keys/local_jwks", "token.keys.local_jwks"),
+        ("/upstream/claim_headers", "upstream.claim_headers"),
+        ("/upstream/remove_headers", "upstream.remove_headers"),
+        ("/upstream/max_stream_age", "upstream.max_stream_age"),
+        ("/routes/0/require", "routes[0].require"),
+        ("/routes/0/match/template", "routes[0].match.template"),
+        ("/routes/0/match/hosts", "routes[0].match.hosts"),
+    ] {
+        refuses(pointer, json!("anything"), path, "not supported by this version");
+    }
+    refuses("/credentials", json!([{"bearer": {}}]), "credentials[0].bearer", "not supported by this version");
+    refuses(
+        "/credentials",
+        json!([{"token_cookie": {}}]),
+        "credentials[0].token_cookie",
+        "not supported by this version",
+    );
+}
+
+#[test]
+fn several_mistakes_are_told_at_once() {
+    let mut config = minimal_with("/exchange/timeout", json!("0s"));
+    common::set(&mut config, "/exchange/path", json!("x"));
+    common::set(&mut config, "/cache/max_ttl", json!("0s"));
+    common::set(&mut config, "/routes/0/match", json!({}));
+    assert_eq!(problems_of(read(&config)).len(), 4);
+}
+
+#[test]
+fn missing_section_is_named() {
+    for (section, hint) in
+        [("exchange", "exchange: missing"), ("token", "token"), ("credentials", "credentials: missing")]
+    {
+        let mut config = minimal();
+        config.as_object_mut().unwrap().remove(section);
+        let problems = problems_of(read(&config));
+        assert!(problems.len() == 1 && problems[0].contains(hint), "{section}: {problems:?}");
+    }
+}
+
+#[test]
+fn short_secret_is_refused_and_never_shown() {
+    let config = minimal().to_string();
+    for secret in ["", "hunter2", "0123456789abcdef0123456789abcde"] {
+        let problems = problems_of(Config::read(config.as_bytes(), &|_| Some(secret.to_owned())));
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("token.keys.secret_env: ") && problems[0].contains("32 bytes"), "{problems:?}");
+        assert!(secret.is_empty() || !problems[0].contains(secret), "{problems:?}");
+    }
+}
+
+#[test]
+fn value_of_a_static_header_is_never_shown() {
+    for value in [json!("hunter2\n"), json!(["hunter2"]), json!({"hunter2": 1})] {
+        let problems = problems_of(read(&minimal_with("/exchange/headers", json!({"x-api-key": value}))));
+        assert!(problems.len() == 1 && !problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+#[test]
+fn text_that_is_not_one_json_object_is_refused() {
+    for text in ["", "{", "[]", "null", "credentials: []", "{} {}", r#"{"token": {}, "token": {}}"#, "\n{\n"] {
+        let problems = problems_of(Config::read(text.as_bytes(), &|_| None));
+        assert_eq!(problems.len(), 1, "{text:?}: {problems:?}");
+    }
+}
+
+#[test]
+fn off_without_quotes_is_off() {
+    let config = read(&minimal_with("/routes/0/auth", json!(false))).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let head = common::get("/api/auth/x");
+    assert_eq!(config.routes.find(&RequestHead::new(&head.0).unwrap()).auth, Auth::Off);
+}
+
+#[test]
+fn struct_on_the_wire_means_the_same_as_its_json() {
+    let mut config = minimal_with("/exchange/retries", json!(2));
+    common::set(&mut config, "/exchange/max_in_flight", json!(123));
+    let bytes = message(&config).encode_to_vec();
+    let read =
+        Config::read(&bytes, &|_| Some(common::SECRET.to_owned())).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!((read.exchange.retries, read.max_in_flight), (2, 123));
+    assert_eq!(read.exchange.cluster, "auth_service");
+
+    common::set(&mut config, "/exchange/retries", json!(1.5));
+    let problems = problems_of(Config::read(&message(&config).encode_to_vec(), &|_| Some(common::SECRET.to_owned())));
+    assert!(problems[0].starts_with("exchange.retries: "), "{problems:?}");
+}
+
+#[test]
+fn any_bytes_at_all_are_read_without_a_panic() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let good = minimal().to_string().into_bytes();
+    let wire = message(&minimal()).encode_to_vec();
+    for _ in 0..5_000 {
+        let mut bytes = if random.bool() { good.clone() } else { wire.clone() };
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        let _ = Config::read(&bytes, &|_| Some(common::SECRET.to_owned()));
+    }
+}
+
+/// The `google.protobuf.Struct` that Envoy makes of this object.
+fn message(object: &Value) -> prost_types::Struct {
+    let fields: BTreeMap<_, _> = object.as_object().unwrap().iter().map(|(k, v)| (k.clone(), proto(v))).collect();
+    prost_types::Struct { fields: fields.into_iter().collect() }
+}
+
+fn proto(value: &Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(value) => Kind::BoolValue(*value),
+        Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap()),
+        Value::String(value) => Kind::StringValue(value.clone()),
+        Value::Array(items) => Kind::ListValue(prost_types::ListValue { values: items.iter().map(proto).collect() }),
+        Value::Object(_) => Kind::StructValue(message(value)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}

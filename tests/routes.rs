@@ -1,0 +1,160 @@
+//! Routes: which rule a path meets, and which paths no lenient rule can meet.
+
+mod common;
+
+use common::{get, request};
+use session_bearer::path::RequestPath;
+use session_bearer::request::RequestHead;
+use session_bearer::routes::{Auth, PathMatch, Policy, Route, RouteTable};
+
+fn route(path: PathMatch, methods: &[&str], auth: Auth) -> Route {
+    let methods = methods.iter().map(|&method| method.to_owned()).collect();
+    Route { path, methods, policy: Policy { auth, pass_authorization: false } }
+}
+
+fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(path.to_owned())
+}
+
+fn exact(path: &str) -> PathMatch {
+    PathMatch::Exact(path.to_owned())
+}
+
+fn table() -> RouteTable {
+    RouteTable::new(vec![
+        route(prefix("/public/admin"), &[], Auth::Required),
+        route(prefix("/public"), &[], Auth::Off),
+        route(exact("/healthz"), &["GET", "HEAD"], Auth::Off),
+        route(prefix("/feed/"), &[], Auth::Optional),
+        route(exact("/caf\u{e9}"), &[], Auth::Off),
+    ])
+}
+
+fn auth_of(method: &str, path: &str) -> Auth {
+    let head = request(method, path);
+    table().find(&RequestHead::new(&head.0).unwrap()).auth
+}
+
+#[test]
+fn first_match_wins_and_no_match_is_required() {
+    for (path, auth) in [
+        ("/", Auth::Required),
+        ("/public", Auth::Off),
+        ("/public/", Auth::Off),
+        ("/public/x", Auth::Off),
+        ("/public?x=/healthz", Auth::Off),
+        ("/publicx", Auth::Required),
+        ("/Public", Auth::Required),
+        ("/public/admin", Auth::Required),
+        ("/public/admin/x", Auth::Required),
+        ("/public/administrator", Auth::Off),
+        ("/healthz", Auth::Off),
+        ("/healthz/", Auth::Required),
+        ("/healthz?probe=1", Auth::Off),
+        ("/x?path=/healthz", Auth::Required),
+        ("/feed", Auth::Optional),
+        ("/feed/1", Auth::Optional),
+        ("/feedback", Auth::Required),
+    ] {
+        assert_eq!(auth_of("GET", path), auth, "{path}");
+    }
+}
+
+#[test]
+fn methods_are_case_sensitive() {
+    for (method, auth) in [("GET", Auth::Off), ("HEAD", Auth::Off), ("get", Auth::Required), ("POST", Auth::Required)] {
+        assert_eq!(auth_of(method, "/healthz"), auth, "{method}");
+    }
+}
+
+#[test]
+fn path_two_parsers_may_read_differently_is_required() {
+    for path in [
+        "//public",
+        "/public//x",
+        "/public/../admin",
+        "/public/./x",
+        "/public/..",
+        "/./public",
+        "/public/%2e%2e/admin",
+        "/public/%2E./admin",
+        "/public%2fadmin",
+        "/public/%2Fx",
+        "/public/%5cx",
+        "/public\\x",
+        "/public;x",
+        "/public/..;x/admin",
+        "/public/%3bx",
+        "/public#x",
+        "/public/%23",
+        "/public/%00",
+        "/public/%0d%0a",
+        "/public/%7f",
+        "/public/%25%32%65",
+        "/public/%",
+        "/public/%4",
+        "/public/%zz",
+        "/public/%u002e",
+        "/public/%c0%ae",
+        "/public/%ff",
+        "/public/%e9",
+        "public",
+        "*",
+        "https://app.example/public",
+        "/public/%3fx",
+        "/public/\u{e9}",
+        "/public/\t",
+    ] {
+        assert_eq!(auth_of("GET", path), Auth::Required, "{path}");
+    }
+}
+
+#[test]
+fn escapes_that_say_the_same_to_everyone_do_not_hurt() {
+    for path in ["/public/a%20b", "/public/%E2%82%AC", "/public/a+b", "/public/~x", "/public/a:b@c"] {
+        assert_eq!(auth_of("GET", path), Auth::Off, "{path}");
+    }
+}
+
+#[test]
+fn escape_neither_opens_a_door_nor_walks_round_a_stricter_rule() {
+    for path in ["/%70ublic", "/publi%63/x", "/public/%61dmin", "/public/admi%6E/x", "/%68ealthz", "/caf%C3%A9"] {
+        assert_eq!(auth_of("GET", path), Auth::Required, "{path}");
+    }
+}
+
+#[test]
+fn lenient_rule_never_changes_what_lies_outside_it() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let pieces = ["/", "a", "b", "%61", "%2f", "..", ".", "//", ";", "%", "?", "#", "/open", "open", "\\", "%6fpen"];
+    let mut inside = 0;
+    for _ in 0..200_000 {
+        let path: String = (0..random.usize(1..7)).map(|_| pieces[random.usize(..pieces.len())]).collect();
+        let head = get(&path);
+        let Ok(head) = RequestHead::new(&head.0) else { continue };
+        let open = RouteTable::new(vec![route(prefix("/open"), &[], Auth::Off)]);
+        if open.find(&head).auth == Auth::Off {
+            inside += 1;
+            let raw = path.split('?').next().unwrap();
+            assert!(raw == "/open" || raw.starts_with("/open/"), "{path}");
+            assert!(!["//", ";", "#", "\\", "%2f"].iter().any(|odd| raw.contains(odd)), "{path}");
+            assert!(!raw.split('/').any(|segment| segment == "." || segment == ".."), "{path}");
+        }
+    }
+    assert!(inside > 100, "the generator must reach inside the rule");
+}
+
+#[test]
+fn plain_path_is_the_decoded_one() {
+    for (target, plain) in [
+        ("/a/b?c=%zz", Some("/a/b")),
+        ("/a%20b", Some("/a b")),
+        ("/%E2%82%AC", Some("/\u{20ac}")),
+        ("/", Some("/")),
+        ("", None),
+        ("?x", None),
+        ("/a%2fb", None),
+    ] {
+        assert_eq!(RequestPath::parse(target.as_bytes()).plain(), plain, "{target}");
+    }
+}
