@@ -113,7 +113,7 @@ impl Authenticator {
             return self.pass_unchecked(head, policy);
         }
 
-        if head.values("authorization").nth(1).is_some() {
+        if head.repeats_authorization() {
             return self.refuse(Denial::RepeatedAuthorization);
         }
         let Ok((jar, rest)) = config.cookies.read(head.values("cookie")) else {

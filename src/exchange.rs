@@ -93,7 +93,7 @@ pub enum ExchangeError {
     /// Envoy would not make the callout: unknown cluster, no healthy host, circuit breaker open.
     #[error("the callout was not made: cluster unknown, without a healthy host, or its circuit breaker open")]
     NotSent,
-    /// The connection was reset, or nothing readable came back.
+    /// The connection was reset.
     #[error("the connection was reset before a whole answer")]
     Reset,
     /// No answer within `exchange.timeout`.
@@ -153,7 +153,10 @@ impl Exchange {
             headers.extend(head.values(name).filter_map(printable).map(|value| (name.clone(), value)));
         }
         headers.extend(client_address.map(|address| ("x-forwarded-for".to_owned(), address.to_owned())));
-        headers.extend(self.headers.0.expose().iter().cloned());
+        // What the operator wrote replaces what stands there by default or was forwarded.
+        let configured = self.headers.0.expose();
+        headers.retain(|(name, _)| !configured.iter().any(|(ours, _)| ours == name));
+        headers.extend(configured.iter().cloned());
         Callout { headers: Secret::new(headers) }
     }
 
@@ -167,7 +170,11 @@ impl Exchange {
     /// bounds and unambiguous; a login page, a redirect or a truncated body is none of these (threats
     /// E1, E7).
     pub fn read(&self, reply: &CalloutReply<'_>, elapsed: Duration) -> Result<Answer, ExchangeError> {
-        let status = reply.status().ok_or(ExchangeError::Reset)?;
+        let Some(status) = reply.status() else {
+            // Envoy says nothing at all, be it that the connection broke or that the time ran out in the
+            // middle of the body.
+            return Err(if self.is_timeout(elapsed) { ExchangeError::Timeout } else { ExchangeError::Reset });
+        };
         if self.no_session_statuses.contains(&status) {
             return Ok(Answer::NoSession);
         }
@@ -179,8 +186,9 @@ impl Exchange {
         }
     }
 
-    /// Envoy answers 504 itself when the callout's time is up. The auth service can answer 504 too; the
-    /// time that has passed tells them apart, give or take the timer's coarseness.
+    /// Envoy answers 504 itself when the callout's time is up before the response has begun. The auth
+    /// service can answer 504 too; the time that has passed tells them apart, give or take the timer's
+    /// coarseness.
     fn is_timeout(&self, elapsed: Duration) -> bool {
         elapsed.saturating_mul(10) >= self.timeout.saturating_mul(9)
     }

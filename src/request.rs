@@ -47,6 +47,16 @@ impl<'a> RequestHead<'a> {
         self.fields.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
     }
 
+    /// Whether `Authorization` has more than one value.
+    ///
+    /// Envoy joins repeated lines with a comma, which `Authorization` does not allow, but which can also
+    /// stand within the parameters of one (RFC 9110 §11.4). It separates two values when a scheme follows
+    /// it, and always after `Bearer`, whose token has no comma (RFC 6750 §2.1).
+    pub fn repeats_authorization(&self) -> bool {
+        let mut values = self.values("authorization");
+        values.next().is_some_and(joins_credentials) || values.next().is_some()
+    }
+
     /// The names under which the field called `name` was sent, spelled as the backend might read them:
     /// case and `_` for `-` make no difference (CVE-2025-64484).
     pub fn spellings(&self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -60,6 +70,24 @@ impl<'a> RequestHead<'a> {
             && self.values("origin").next().is_some()
             && self.values("access-control-request-method").next().is_some()
     }
+}
+
+fn joins_credentials(value: &[u8]) -> bool {
+    let is_bearer = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"));
+    let mut quoted = false;
+    let mut parts = value.split(|&byte| {
+        quoted ^= byte == b'"';
+        byte == b',' && !quoted
+    });
+    parts.next();
+    let mut rest = parts.map(<[u8]>::trim_ascii_start);
+    if is_bearer { value.contains(&b',') } else { rest.any(begins_with_scheme) }
+}
+
+/// Whether a token and a space come first; a parameter has `=` there.
+fn begins_with_scheme(part: &[u8]) -> bool {
+    let scheme = part.split(|&byte| byte == b' ').next().unwrap_or_default();
+    scheme.len() < part.len() && scheme.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn reads_as(sent: &str, name: &str) -> bool {

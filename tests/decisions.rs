@@ -158,6 +158,28 @@ fn two_authorization_values_are_400_where_a_credential_is_looked_for() {
 }
 
 #[test]
+fn joined_authorization_values_are_told_from_one_with_parameters() {
+    for (value, several) in [
+        ("Bearer a,Bearer b", true),
+        ("Bearer a, Bearer a", true),
+        ("bearer a,b", true),
+        ("Basic a,Bearer b", true),
+        ("Basic a, basic b", true),
+        ("Bearer a", false),
+        ("Basic a==", false),
+        ("Digest username=\"b, Bearer c\", realm=\"d\", qop=auth", false),
+        ("Digest a=1,b=2", false),
+        ("", false),
+        (",", false),
+    ] {
+        let mut world = World::new();
+        let stream = world.request(get("/feed").with("authorization", value));
+        let expected = if several { Fate::Answered(400) } else { anonymous() };
+        assert_eq!(world.fate(stream), expected, "{value}");
+    }
+}
+
+#[test]
 fn off_route_keeps_cookies_and_drops_authorization() {
     let mut world = World::new();
     let stream =

@@ -48,6 +48,15 @@ fn callout_holds_configuration_cookie_listed_fields_and_address_and_nothing_else
 }
 
 #[test]
+fn configured_field_replaces_the_one_sent_by_default() {
+    let headers = json!({"accept": "application/jwt", "user-agent": "filter"});
+    let mut world = World::with(&minimal_with("/exchange/headers", headers));
+    world.request(get("/api/x").cookie("sid=abc").with("user-agent", "browser"));
+    let callout = callout_of(&world);
+    assert_eq!((field(&callout, "accept"), field(&callout, "user-agent")), (vec!["application/jwt"], vec!["filter"]));
+}
+
+#[test]
 fn forwarded_field_that_is_not_printable_stays_behind() {
     let mut world = World::new();
     world.request(get("/api/x").cookie("sid=abc").with("user-agent", b"\xff\xfe").with("b3", "a\tb"));
@@ -160,13 +169,15 @@ fn retry_that_succeeds_is_all_the_client_sees() {
 }
 
 #[test]
-fn timeout_is_not_tried_again_but_a_quick_504_is() {
-    for (elapsed, callouts) in [(Duration::from_millis(1995), 1), (Duration::from_millis(20), 2)] {
-        let mut world = World::new();
-        world.request(get("/api/x").cookie("sid=abc"));
-        world.pass(elapsed);
-        world.answer(&Reply::new(504, "text/plain", "upstream request timeout"));
-        assert_eq!(world.count(Counter::ExchangeCallouts), callouts, "{elapsed:?}");
+fn timeout_is_not_tried_again_but_a_quick_failure_of_the_same_form_is() {
+    for reply in [Reply::new(504, "text/plain", "upstream request timeout"), Reply::reset()] {
+        for (elapsed, callouts) in [(Duration::from_millis(1995), 1), (Duration::from_millis(20), 2)] {
+            let mut world = World::new();
+            world.request(get("/api/x").cookie("sid=abc"));
+            world.pass(elapsed);
+            world.answer(&reply);
+            assert_eq!(world.count(Counter::ExchangeCallouts), callouts, "{elapsed:?} {reply:?}");
+        }
     }
 }
 
