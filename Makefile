@@ -1,0 +1,63 @@
+# The verbs of this repository. Each can be run again cheaply; the scripts in .make
+# fetch and build what a verb needs below target/, and keep their output in target/logs.
+
+# The Envoy that is fetched; 1.36 to 1.40 are supported. ENVOY_BIN=… uses one that is there.
+export ENVOY_VERSION ?= 1.40.0
+# How long each fuzz target runs.
+export FUZZ_SECONDS ?= 30
+
+# Python's caches belong below target/ like everything else that is generated.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/target/pycache
+python := target/tools/venv/bin/python
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: run test smoke wasm envoy bench fuzz lint image help
+.PHONY: quick-lint python python-test demo-auth chromium
+
+run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
+	@$(python) envoy/demo/run.py
+
+test: quick-lint wasm envoy python-test demo-auth chromium ## Run every test: Rust, the module in a real Envoy, the demo, a browser
+	cargo test --locked
+	$(python) -m pytest -o cache_dir=target/pytest tests
+	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
+
+smoke: wasm envoy python demo-auth ## Bring the demo up, drive its main job once with a transcript, take it down
+	@$(python) envoy/demo/smoke.py
+
+wasm: ## Build the filter: target/session_bearer.wasm
+	@.make/wasm.sh
+
+envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, ENVOY_BIN=/path/to/envoy)
+	@.make/envoy.sh
+
+bench: ## Run the benchmarks
+	cargo bench --locked
+
+fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
+	@.make/fuzz.sh
+
+lint: ## Check formatting, clippy (native and wasm), documentation and dependencies
+	@.make/lint.sh
+
+image: wasm ## Pack the filter as an OCI image: target/image
+	@.make/image.sh
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+quick-lint:
+	@.make/lint.sh quick
+
+python:
+	@.make/python.sh
+
+python-test:
+	@.make/python.sh test
+
+demo-auth:
+	@.make/demo-auth.sh
+
+chromium:
+	@.make/chromium.sh
