@@ -1,0 +1,122 @@
+"""Proves the demo's page in a real browser: it works by the cookie alone, and no script on it could find a token."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from harness import paths
+
+FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
+SCREENSHOTS = paths.TARGET / "screenshots"
+CALLS = {"call-personalize": 200, "call-me": 200, "call-upload": 200, "call-session": 201}
+JWT = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=paths.chromium(), headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, demo):
+    """The demo's page in a browser profile of its own, with all that it sends and receives on record."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.sent, page.received = [], []
+    page.on("request", lambda request: page.sent.append(request))
+    page.on("response", lambda response: page.received.append(response))
+    page.goto(demo.url)
+    yield page
+    context.close()
+
+
+def sign_up(page, email: str) -> None:
+    page.fill("#email", email)
+    page.click("#sign-up")
+    expect(page.locator("#who")).to_have_text(f"Signed in as {email}")
+
+
+def press(page, call: str, status: int) -> str:
+    """Presses a button of the page and gives the answer it then shows."""
+    shown = page.locator("#log li").count()
+    page.click(f"#{call}")
+    expect(page.locator("#log li")).to_have_count(shown + 1)
+    entry = page.locator("#log li").first
+    expect(entry).to_have_attribute("data-call", call)
+    expect(entry).to_have_attribute("data-status", str(status))
+    return entry.locator("pre").inner_text()
+
+
+def screenshot(page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def test_signed_up_user_can_make_every_call_and_nobody_can_after_sign_out(page):
+    assert "401" in press_all_unauthenticated(page)
+    sign_up(page, "ada@browser.example")
+    for call, status in CALLS.items():
+        press(page, call, status)
+    assert "ada@browser.example" in page.locator("#log").inner_text()
+    screenshot(page, "signed-in")
+    press(page, "sign-out", 200)
+    expect(page.locator("#who")).to_have_text("Not signed in")
+    for call in CALLS:
+        press(page, call, 401)
+    screenshot(page, "signed-out")
+    assert page.complaints == []
+
+
+def press_all_unauthenticated(page) -> str:
+    for call in CALLS:
+        press(page, call, 401)
+    return page.locator("#log").inner_text()
+
+
+def test_no_token_is_within_reach_of_a_script(page):
+    sign_up(page, "script@browser.example")
+    for call, status in CALLS.items():
+        press(page, call, status)
+    storage = page.evaluate(
+        "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, document.documentElement.outerHTML])"
+    )
+    assert not JWT.search(storage)
+    (cookie,) = [cookie for cookie in page.context.cookies() if cookie["name"].endswith("session_token")]
+    assert cookie["httpOnly"]
+    assert cookie["value"] not in storage
+    for request in page.sent:
+        assert "authorization" not in request.all_headers()
+    bodies = [response.text() for response in page.received if "/api/" in response.url]
+    assert len(bodies) >= len(CALLS)
+    for body in bodies:
+        assert not JWT.search(body)
+
+
+def test_mistake_4_missing_credentials_include_works_through_the_filter(page):
+    sign_up(page, "mistake4@browser.example")
+    status = page.evaluate("() => fetch('/api/v1/auth/me').then((response) => response.status)")
+    assert status == 200
+
+
+def test_fetch_that_sends_only_a_content_type_creates_a_session_through_the_filter(page):
+    sign_up(page, "fetch@browser.example")
+    status = page.evaluate(
+        """() => fetch("/api/v1/sessions", {
+            method: "POST", credentials: "include", headers: {"Content-Type": "application/json"}, body: JSON.stringify({title: "A blog post"}),
+        }).then((response) => response.status)"""
+    )
+    assert status == 201
+
+
+def test_session_survives_a_reload_of_the_page(page):
+    sign_up(page, "reload@browser.example")
+    page.reload()
+    expect(page.locator("#who")).to_have_text("Signed in as reload@browser.example")
+    press(page, "call-me", 200)
