@@ -32,7 +32,7 @@ wasm: ## Build the filter: target/session_bearer.wasm
 envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, ENVOY_BIN=/path/to/envoy)
 	@.make/envoy.sh
 
-bench: ## Run the benchmarks
+bench: ## Measure what a request costs in the core alone
 	cargo bench --locked
 
 fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
