@@ -5,21 +5,27 @@
 //! every request that waited. Nothing here does anything; each function says what is to be done, and
 //! the adapter does it.
 
-use std::rc::Rc;
-use std::time::Duration;
+mod outcome;
 
+use std::rc::Rc;
+
+pub use self::outcome::{Failure, Outcome, Settled, Step};
 use crate::cache::TokenCache;
 use crate::config::Config;
-use crate::cookie::Rest;
-use crate::edits::{Expired, HeaderEdits, Stripped};
-use crate::exchange::{Answer, Callout, CalloutReply, ExchangeError};
-use crate::flight::{FlightId, Flights, Joined, StreamId, Waiter};
-use crate::reply::{Denial, LocalReply};
+use crate::cookie::Pair;
+use crate::credential::Credential;
+use crate::edits::{Expired, Stripped};
+use crate::exchange::{Answer, Callout, CalloutReply, Exchange, ExchangeError};
+use crate::flight::{FlightId, Flights, Origin, StreamId, Token, Waiter};
+use crate::keys::{Keys, KeysError, Loaded};
+use crate::reply::Denial;
 use crate::request::{Field, NotARequest, RequestHead};
 use crate::routes::{Auth, Policy};
 use crate::session::{SessionKey, SessionKeys};
 use crate::stats::{Counter, Stats};
 use crate::time::UnixTime;
+use crate::token::signature::Signatures;
+use crate::token::verify::Verifier;
 use crate::token::{TokenError, VerifiedToken};
 
 /// Decides for one worker. All its state is that worker's.
@@ -28,56 +34,24 @@ pub struct Authenticator {
     session_keys: SessionKeys,
     cache: TokenCache,
     flights: Flights,
+    keys: Keys,
+    verifier: Verifier,
     stats: Stats,
 }
 
-/// What to do with a request.
-pub enum Step {
-    /// Let it through with these edits.
-    Continue(HeaderEdits),
-    /// Answer it here.
-    Reply(LocalReply),
-    /// Hold it until its session's exchange has ended.
-    Wait(SessionKey, Joined),
-}
-
-/// A request that waited, and what to do with it: never [`Step::Wait`].
-pub struct Settled {
-    /// The request.
-    pub stream: StreamId,
-    /// What to do with it.
-    pub step: Step,
-}
-
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
-pub enum Failure {
-    /// The auth service could not be asked.
-    #[error("{0}")]
-    Exchange(#[from] ExchangeError),
-    /// What it handed out does not verify.
-    #[error("the token it handed out does not verify: {0}")]
-    Token(#[from] TokenError),
-}
-
-/// What an answer of the auth service led to.
-#[derive(Default)]
-pub struct Outcome {
-    /// The requests it settles.
-    pub settled: Vec<Settled>,
-    /// What went wrong, for the log.
-    pub failure: Option<Failure>,
-    /// How long the callout took, when one was answered.
-    pub latency: Option<Duration>,
-}
-
 impl Authenticator {
-    /// An authenticator that remembers nothing yet.
-    pub fn new(config: Rc<Config>) -> Self {
-        let session_keys = config.exchange.session_keys();
-        let cache = TokenCache::new(config.cache);
-        let flights = Flights::new(config.max_in_flight, config.max_flight_ticks());
-        Self { config, session_keys, cache, flights, stats: Stats::default() }
+    /// An authenticator that remembers nothing yet. `signatures` does the mathematics; `random` keeps many
+    /// workers from doing the same at the same moment.
+    pub fn new(config: Rc<Config>, signatures: Rc<dyn Signatures>, random: u64) -> Self {
+        Self {
+            session_keys: config.session_keys(),
+            cache: TokenCache::new(config.cache),
+            flights: Flights::new(config.max_in_flight, config.max_flight_ticks()),
+            keys: Keys::new(&config.keys, random),
+            verifier: Verifier::new(Rc::clone(&config.token_rules), signatures),
+            stats: Stats::default(),
+            config,
+        }
     }
 
     /// Decides what to do with the request `fields` are the head of.
@@ -110,37 +84,75 @@ impl Authenticator {
         let config = Rc::clone(&self.config);
         let policy = config.routes.find(head);
         if policy.auth == Auth::Off {
-            return self.pass_unchecked(head, policy);
+            return self.pass_unchecked(head, &policy);
         }
-
-        if head.repeats_authorization() {
-            return self.refuse(Denial::RepeatedAuthorization);
-        }
-        let Ok((jar, rest)) = config.cookies.read(head.values("cookie")) else {
-            return self.refuse(Denial::ConflictingCookies);
+        let (credential, rest) = match config.credentials.read(head) {
+            Ok(read) => read,
+            Err(denial) => return self.refuse(denial),
         };
-        let rest = if config.remove_session_cookie { rest } else { Rest::Untouched };
         let request = Waiter { stream, policy, stripped: Stripped::authorization(head).and_cookies(rest) };
-        let Some(session) = jar.session() else {
-            return self.deny(request, Denial::NoCredential);
-        };
-        if !session.is_plausible() {
-            return self.deny(request, Denial::MalformedSession);
+        match credential {
+            Credential::None => self.deny(request, Denial::NoCredential),
+            Credential::Token(token) => self.decide_on_token(request, token, now),
+            Credential::Session(cookie, companions) => {
+                let callout =
+                    |exchange: &Exchange| exchange.callout(head, cookie, &companions, client_address().as_deref());
+                self.decide_on_session(request, cookie, callout, now)
+            }
         }
+    }
 
-        let key = self.session_keys.key(session);
+    /// A session cookie: known, or to be exchanged.
+    fn decide_on_session(
+        &mut self,
+        request: Waiter,
+        cookie: Pair<'_>,
+        callout: impl FnOnce(&Exchange) -> Callout,
+        now: UnixTime,
+    ) -> Step {
+        let config = Rc::clone(&self.config);
+        let Some(exchange) = config.exchange.as_ref().filter(|_| cookie.is_plausible()) else {
+            return self.deny(request, Denial::MalformedSession);
+        };
+        let key = self.session_keys.key(cookie);
         if let Some(token) = self.cache.get(&key, now) {
             return self.admit(request, token, now, Counter::AllowedHit);
         }
-
-        let callout = || config.exchange.callout(head, session, &jar, client_address().as_deref());
-        match self.flights.join(key, request, callout) {
+        match self.flights.join(key, request, || callout(exchange)) {
             Ok(joined) => Step::Wait(key, joined),
             Err(request) => self.deny(request, Denial::Overloaded),
         }
     }
 
-    /// The next callout to make, if any.
+    /// A token the client sent: known to be good, or to be verified.
+    fn decide_on_token(&mut self, request: Waiter, token: &[u8], now: UnixTime) -> Step {
+        let key = SessionKeys::of_token(token);
+        if let Some(token) = self.cache.get(&key, now) {
+            return self.admit(request, token, now, Counter::AllowedHit);
+        }
+        match self.verify(token, now) {
+            Ok(token) => {
+                self.cache.insert_verdict(key, token.clone(), now);
+                self.admit(request, token, now, Counter::AllowedVerified)
+            }
+            Err(error) if error.needs_keys() && self.keys.want_newer() => {
+                match self.flights.join_for_keys(key, request, token) {
+                    Ok(joined) => Step::Wait(key, joined),
+                    Err(request) => self.deny(request, Denial::Overloaded),
+                }
+            }
+            Err(error) => {
+                let denial = self.denial_of(error, Origin::Client);
+                self.deny(request, denial)
+            }
+        }
+    }
+
+    fn verify(&self, token: &[u8], now: UnixTime) -> Result<VerifiedToken, TokenError> {
+        self.verifier.verify(token, self.keys.set(), now)
+    }
+
+    /// The next callout to make for an exchange, if any.
     pub fn next_callout(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {
         let next = self.flights.dispatch(now)?;
         self.stats.count(Counter::ExchangeCallouts);
@@ -154,26 +166,84 @@ impl Authenticator {
 
     /// The host has an answer to the callout of `flight`, or at least the end of it.
     ///
-    /// When the outcome settles nobody although requests wait, another callout is to be made.
+    /// When the outcome settles nobody although requests wait, something else is to be asked first.
     pub fn on_answer(&mut self, flight: FlightId, reply: &CalloutReply<'_>, now: UnixTime) -> Outcome {
-        let Some(dispatched) = self.flights.dispatched(flight) else { return Outcome::default() };
+        let config = Rc::clone(&self.config);
+        let (Some(dispatched), Some(exchange)) = (self.flights.dispatched(flight), &config.exchange) else {
+            return Outcome::default();
+        };
         let latency = now.since(dispatched);
-        let outcome = match self.config.exchange.read(reply, latency) {
-            Err(error) if error.is_retryable() && self.flights.retry(flight, self.config.exchange.retries) => {
-                Outcome { failure: Some(error.into()), ..Outcome::default() }
+        let outcome = match exchange.read(reply, latency) {
+            Err(error) if error.is_retryable() && self.flights.retry(flight, exchange.retries) => {
+                Outcome::failed(error.into())
             }
             answer => self.conclude(flight, answer, now),
         };
         Outcome { latency: Some(latency), ..outcome }
     }
 
-    /// A tick has passed: gives up on callouts the host has forgotten.
+    /// Whether keys are to be fetched.
+    pub fn wants_keys(&self) -> bool {
+        self.keys.wants_fetch()
+    }
+
+    /// The fetch of keys to make, if any.
+    pub fn next_fetch(&mut self) -> Option<Callout> {
+        let next = self.keys.next_fetch()?;
+        self.stats.count(Counter::KeysFetches);
+        Some(next)
+    }
+
+    /// Whether a key document that another worker fetched at `stamp` may save a fetch.
+    pub fn may_adopt_keys(&self, stamp: UnixTime, now: UnixTime) -> bool {
+        self.keys.may_adopt(stamp, now)
+    }
+
+    /// A key document that another worker fetched at `stamp`.
+    pub fn on_shared_keys(&mut self, document: &[u8], stamp: UnixTime, now: UnixTime) -> Outcome {
+        let loaded = self.keys.on_document(document, stamp);
+        self.on_keys(loaded, now)
+    }
+
+    /// The answer to a fetch of keys.
+    pub fn on_fetched_keys(&mut self, reply: &CalloutReply<'_>, now: UnixTime) -> Outcome {
+        let loaded = self.keys.on_answer(reply, now);
+        self.on_keys(loaded, now)
+    }
+
+    /// The host would not fetch the keys.
+    pub fn on_keys_not_sent(&mut self, now: UnixTime) -> Outcome {
+        let failed = self.keys.on_failure(KeysError::NotSent);
+        self.on_keys(failed, now)
+    }
+
+    /// New keys, or none: forgets what withdrawn keys have signed, and judges the tokens that waited.
+    fn on_keys(&mut self, loaded: Result<Loaded, KeysError>, now: UnixTime) -> Outcome {
+        let mut all = match loaded {
+            Ok(loaded) => {
+                self.stats.count(Counter::KeysLoaded);
+                let keys = &self.keys;
+                self.cache.retain(|token| keys.contains(token.signed_by()));
+                Outcome { loaded: Some(loaded), ..Outcome::default() }
+            }
+            Err(error) => {
+                self.stats.count(Counter::KeysFailed);
+                Outcome::failed(error.into())
+            }
+        };
+        for (flight, token) in self.flights.unpark() {
+            let verdict = self.verify(token.expose(), now);
+            all.absorb(self.land(flight, verdict.map_err(Failure::Token), now));
+        }
+        all
+    }
+
+    /// A tick has passed: keys age, and callouts the host has forgotten are given up.
     pub fn on_tick(&mut self, now: UnixTime) -> Outcome {
+        self.keys.tick();
         let mut all = Outcome::default();
         for flight in self.flights.overdue() {
-            let outcome = self.conclude(flight, Err(ExchangeError::Timeout), now);
-            all.settled.extend(outcome.settled);
-            all.failure = outcome.failure;
+            all.absorb(self.conclude(flight, Err(ExchangeError::Timeout), now));
         }
         all
     }
@@ -185,52 +255,90 @@ impl Authenticator {
         }
     }
 
-    /// Ends a flight: verifies and remembers the token it brought, and settles all who waited.
+    /// What the answer to an exchange leads to. A token that cannot be judged before newer keys are
+    /// there keeps its flight going.
     fn conclude(&mut self, flight: FlightId, answer: Result<Answer, ExchangeError>, now: UnixTime) -> Outcome {
-        let Some(flight) = self.flights.land(flight) else { return Outcome::default() };
-        let (verdict, failure) = self.judge(answer, now);
-        if let Ok(token) = &verdict {
-            self.cache.insert(flight.session, token.clone(), now);
+        let token = match answer {
+            Ok(Answer::Token(token)) => token,
+            Ok(Answer::NoSession) => return self.land_refused(flight, now),
+            Err(error) => return self.land(flight, Err(error.into()), now),
+        };
+        match self.verify(token.expose(), now) {
+            Err(error) if error.needs_keys() && self.keys.want_newer() => {
+                self.flights.park(flight, Token::new(token));
+                Outcome::default()
+            }
+            verdict => self.land(flight, verdict.map_err(Failure::Token), now),
         }
+    }
+
+    /// Ends a flight with the auth service's "no".
+    fn land_refused(&mut self, flight: FlightId, now: UnixTime) -> Outcome {
+        self.stats.count(Counter::ExchangeNoSession);
+        self.settle(flight, &Err(Denial::SessionRefused), now)
+    }
+
+    /// Ends a flight: counts and remembers what it brought, and settles all who waited.
+    fn land(&mut self, id: FlightId, verdict: Result<VerifiedToken, Failure>, now: UnixTime) -> Outcome {
+        let Some((session, origin)) = self.flights.about(id) else { return Outcome::default() };
+        let from_exchange = origin == Origin::AuthService;
+        match verdict {
+            Ok(token) => {
+                if from_exchange {
+                    self.stats.count(Counter::ExchangeToken);
+                    self.cache.insert(session, token.clone(), now);
+                } else {
+                    self.cache.insert_verdict(session, token.clone(), now);
+                }
+                self.settle(id, &Ok(token), now)
+            }
+            Err(failure) => {
+                if from_exchange {
+                    self.stats.count(failure.counter());
+                }
+                let denial = match failure {
+                    Failure::Token(error) => self.denial_of(error, origin),
+                    Failure::Exchange(_) | Failure::Keys(_) => Denial::ExchangeFailed,
+                };
+                let told = from_exchange.then_some(failure);
+                Outcome { failure: told, ..self.settle(id, &Err(denial), now) }
+            }
+        }
+    }
+
+    fn settle(&mut self, id: FlightId, verdict: &Result<VerifiedToken, Denial>, now: UnixTime) -> Outcome {
+        let Some(flight) = self.flights.land(id) else { return Outcome::default() };
+        let admitted = match flight.origin {
+            Origin::AuthService => Counter::AllowedMiss,
+            Origin::Client => Counter::AllowedVerified,
+        };
         let settle = |request: Waiter| {
             let stream = request.stream;
-            let step = match &verdict {
-                Ok(token) => self.admit(request, token.clone(), now, Counter::AllowedMiss),
+            let step = match verdict {
+                Ok(token) => self.admit(request, token.clone(), now, admitted),
                 Err(denial) => self.deny(request, *denial),
             };
             Settled { stream, step }
         };
-        Outcome { settled: flight.waiters.into_iter().map(settle).collect(), failure, latency: None }
+        Outcome { settled: flight.waiters.into_iter().map(settle).collect(), ..Outcome::default() }
     }
 
-    /// What an answer means for those who waited for it, and what of it belongs into the log.
-    fn judge(
-        &mut self,
-        answer: Result<Answer, ExchangeError>,
-        now: UnixTime,
-    ) -> (Result<VerifiedToken, Denial>, Option<Failure>) {
-        let verified = match answer {
-            Ok(Answer::Token(token)) => self.config.verifier.verify(token.expose(), now).map_err(Failure::Token),
-            Err(error) => Err(Failure::Exchange(error)),
-            Ok(Answer::NoSession) => {
-                self.stats.count(Counter::ExchangeNoSession);
-                return (Err(Denial::SessionRefused), None);
-            }
-        };
-        match verified {
-            Ok(token) => {
-                self.stats.count(Counter::ExchangeToken);
-                (Ok(token), None)
-            }
-            Err(failure) => {
-                self.stats.count(failure.counter());
-                (Err(failure.denial()), Some(failure))
-            }
+    /// Whose fault a token that does not verify is: the client's who sent it, or the deployment's.
+    fn denial_of(&mut self, error: TokenError, origin: Origin) -> Denial {
+        self.stats.count(error.into());
+        match (error, origin) {
+            (TokenError::NoKeys, _) => Denial::KeysUnavailable,
+            (_, Origin::Client) => Denial::InvalidToken,
+            (_, Origin::AuthService) => Denial::UnverifiedToken,
         }
     }
 
-    /// Lets a request pass that proved who it is from.
+    /// Lets a request pass that proved who it is from, if that is enough for its route. What a route
+    /// requires is looked at each time, also when the token was remembered (Oathkeeper CVE-2021-32701).
     fn admit(&mut self, request: Waiter, token: VerifiedToken, now: UnixTime, counter: Counter) -> Step {
+        if !request.policy.admits(&token) {
+            return self.refuse(Denial::InsufficientScope);
+        }
         match request.stripped.with_token(token, now) {
             Ok(edits) => {
                 self.stats.count(counter);
@@ -257,7 +365,7 @@ impl Authenticator {
     }
 
     /// Lets a request pass on a route that looks at nothing.
-    fn pass_unchecked(&mut self, head: &RequestHead<'_>, policy: Policy) -> Step {
+    fn pass_unchecked(&mut self, head: &RequestHead<'_>, policy: &Policy) -> Step {
         let stripped = if policy.pass_authorization { Stripped::nothing() } else { Stripped::authorization(head) };
         match policy.anonymous() {
             Some(permit) => {
@@ -276,26 +384,5 @@ impl Authenticator {
     /// How many exchanges are under way.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
-    }
-}
-
-impl Failure {
-    const fn counter(self) -> Counter {
-        match self {
-            Self::Token(_) => Counter::ExchangeUnverified,
-            Self::Exchange(ExchangeError::NotSent) => Counter::ExchangeNotSent,
-            Self::Exchange(ExchangeError::Reset) => Counter::ExchangeReset,
-            Self::Exchange(ExchangeError::Timeout) => Counter::ExchangeTimeout,
-            Self::Exchange(ExchangeError::ServerError) => Counter::ExchangeServerError,
-            Self::Exchange(ExchangeError::Status) => Counter::ExchangeUnexpectedStatus,
-            Self::Exchange(ExchangeError::Unreadable) => Counter::ExchangeUnreadable,
-        }
-    }
-
-    const fn denial(self) -> Denial {
-        match self {
-            Self::Exchange(_) => Denial::ExchangeFailed,
-            Self::Token(_) => Denial::UnverifiedToken,
-        }
     }
 }

@@ -73,9 +73,27 @@ impl TokenCache {
         None
     }
 
-    /// Remembers a token for `max_ttl`, and never past [`VerifiedToken::cacheable_until`].
+    /// Remembers the token a session was exchanged for, for `max_ttl`, and never past
+    /// [`VerifiedToken::cacheable_until`].
     pub fn insert(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) {
-        let fresh_until = now.plus(self.max_ttl).min(token.cacheable_until());
+        let until = now.plus(self.max_ttl);
+        self.insert_until(key, token, now, until);
+    }
+
+    /// Remembers that a token a client showed was verified, until [`VerifiedToken::cacheable_until`]:
+    /// nobody could take it back earlier.
+    pub fn insert_verdict(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) {
+        let until = token.cacheable_until();
+        self.insert_until(key, token, now, until);
+    }
+
+    /// Forgets the tokens for which `keep` says no.
+    pub fn retain(&mut self, keep: impl Fn(&VerifiedToken) -> bool) {
+        self.entries.retain(|_, entry| keep(&entry.token));
+    }
+
+    fn insert_until(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime, until: UnixTime) {
+        let fresh_until = until.min(token.cacheable_until());
         if now < fresh_until {
             self.entries.insert(key, Entry { token, stored: now, fresh_until });
         }
@@ -94,7 +112,7 @@ impl TokenCache {
 
 impl Weighter<SessionKey, Entry> for Weight {
     fn weight(&self, _: &SessionKey, entry: &Entry) -> u64 {
-        let bytes = ENTRY_OVERHEAD.saturating_add(entry.token.bearer().len() as u64);
-        bytes.max(self.least)
+        let token = entry.token.bearer().len().saturating_add(entry.token.claims_weight());
+        ENTRY_OVERHEAD.saturating_add(token as u64).max(self.least)
     }
 }

@@ -6,34 +6,39 @@
 
 mod check;
 mod document;
+mod keys;
 mod names;
 mod raw;
+mod span;
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache;
-use crate::cookie::SessionCookies;
+use crate::credential::Credentials;
 use crate::exchange::Exchange;
+use crate::keys::KeySource;
 use crate::routes::RouteTable;
-use crate::token::verify::Verifier;
+use crate::session::SessionKeys;
+use crate::token::verify::TokenRules;
 
 /// Everything the filter was told, checked.
 pub struct Config {
-    /// The cookies that carry a session.
-    pub cookies: SessionCookies,
-    /// How a session is exchanged for a token.
-    pub exchange: Exchange,
-    /// The most exchanges under way at a time, per worker.
+    /// Which credentials are accepted.
+    pub credentials: Credentials,
+    /// How a session is exchanged for a token, where sessions are accepted.
+    pub exchange: Option<Exchange>,
+    /// The most that is waited for at a time, per worker: exchanges, and tokens without a key.
     pub max_in_flight: usize,
     /// The bounds of the token cache.
     pub cache: cache::Limits,
-    /// What verifies the tokens.
-    pub verifier: Verifier,
+    /// Where the keys come from.
+    pub keys: KeySource,
+    /// What tokens have to be like.
+    pub token_rules: Rc<TokenRules>,
     /// Which requests need a credential.
     pub routes: RouteTable,
-    /// Whether the session cookies are taken out before the backend sees the request.
-    pub remove_session_cookie: bool,
     /// What is allowed, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -62,11 +67,20 @@ impl Config {
         check::check(raw, environment)
     }
 
-    /// How many ticks an exchange may take before it is given up: all its attempts at full length, and
-    /// as much again, since the host is the one to end them.
+    /// The keys of sessions, made of all that decides what the auth service answers.
+    pub fn session_keys(&self) -> SessionKeys {
+        self.exchange.as_ref().map_or_else(|| SessionKeys::new([]), Exchange::session_keys)
+    }
+
+    /// How many ticks a request may wait before it is given up: all attempts at full length, and as much
+    /// again, since the host is the one to end them.
     pub fn max_flight_ticks(&self) -> u32 {
-        let attempts = self.exchange.retries.saturating_add(1).saturating_mul(2);
-        let longest = self.exchange.timeout.saturating_mul(attempts);
+        let exchange = self
+            .exchange
+            .as_ref()
+            .map_or(Duration::ZERO, |exchange| exchange.timeout.saturating_mul(exchange.retries.saturating_add(1)));
+        let keys = self.keys.endpoint().map_or(Duration::ZERO, |endpoint| endpoint.timeout);
+        let longest = exchange.saturating_add(keys).saturating_mul(2);
         u32::try_from(longest.as_secs()).unwrap_or(u32::MAX).saturating_add(2)
     }
 }

@@ -11,17 +11,22 @@
 /// Browsers refuse a cookie of more than 4096 bytes, name included (RFC 6265 §6.1).
 pub const MAX_VALUE_LEN: usize = 4096;
 
-/// Which cookies carry the session, and which travel along with it.
-#[derive(Debug)]
-pub struct SessionCookies {
-    names: Vec<String>,
-    companions: Vec<String>,
+/// The cookies that mean something here. No name is in two of the lists.
+#[derive(Debug, Default)]
+pub struct CookieNames {
+    /// Cookies that carry the session; the first one present decides.
+    pub sessions: Vec<String>,
+    /// Cookies that are sent to the auth service beside it.
+    pub companions: Vec<String>,
+    /// Cookies whose value is a token; the first one present decides.
+    pub tokens: Vec<String>,
 }
 
 /// Those of a request's cookies that are ours.
 pub struct Jar<'a> {
     session: Option<Pair<'a>>,
     companions: Vec<Pair<'a>>,
+    token: Option<Pair<'a>>,
 }
 
 /// A cookie as it was sent: its name and the bytes after the first `=`, both without surrounding
@@ -50,13 +55,7 @@ pub enum Rest {
 #[error("a session cookie came with two different values")]
 pub struct Conflict;
 
-impl SessionCookies {
-    /// Cookies called `names` carry the session, the first one present deciding; `companions` are
-    /// sent to the auth service beside it.
-    pub const fn new(names: Vec<String>, companions: Vec<String>) -> Self {
-        Self { names, companions }
-    }
-
+impl CookieNames {
     /// Reads all `Cookie` fields of a request: the cookies that are ours, and the rest.
     ///
     /// # Errors
@@ -67,31 +66,29 @@ impl SessionCookies {
     /// neighbour can pass for ours by case, by a prefix, or by a space that is not SP or HTAB
     /// (threats B3).
     pub fn read<'a>(&self, fields: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(Jar<'a>, Rest), Conflict> {
-        let mut sessions: Vec<Option<Pair<'a>>> = vec![None; self.names.len()];
-        let mut companions: Vec<Option<Pair<'a>>> = vec![None; self.companions.len()];
+        let mut found: Vec<Option<Pair<'a>>> = vec![None; self.all().count()];
         let mut ours = false;
         for pair in fields.clone().flat_map(segments).filter_map(Pair::parse) {
-            let slot = position(&self.names, pair.name)
-                .and_then(|i| sessions.get_mut(i))
-                .or_else(|| position(&self.companions, pair.name).and_then(|i| companions.get_mut(i)));
-            let Some(slot) = slot else { continue };
+            let Some(slot) = self.position(pair.name).and_then(|i| found.get_mut(i)) else { continue };
             ours = true;
             if slot.replace(pair).is_some_and(|earlier| earlier.value != pair.value) {
                 return Err(Conflict);
             }
         }
-        let session = sessions.into_iter().flatten().next();
-        let companions = companions.into_iter().flatten().collect();
+        let mut found = found.into_iter();
+        let session = found.by_ref().take(self.sessions.len()).fold(None, Option::or);
+        let companions = found.by_ref().take(self.companions.len()).flatten().collect();
+        let token = found.fold(None, Option::or);
         let rest = if ours { self.without_ours(fields) } else { Rest::Untouched };
-        Ok((Jar { session, companions }, rest))
+        Ok((Jar { session, companions, token }, rest))
     }
 
     /// The fields without our pairs, joined to one field as HTTP/2 crumbs are (RFC 9113 §8.2.3).
     fn without_ours<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Rest {
         let mut kept = Vec::new();
         for field in fields {
-            let neighbours =
-                segments(field).filter(|segment| !Pair::parse(segment).is_some_and(|p| self.lists(p.name)));
+            let neighbours = segments(field)
+                .filter(|segment| Pair::parse(segment).is_none_or(|pair| self.position(pair.name).is_none()));
             for (i, segment) in neighbours.enumerate() {
                 match (kept.is_empty(), i) {
                     (true, _) => kept.extend_from_slice(trim(segment)),
@@ -109,8 +106,13 @@ impl SessionCookies {
         if kept.is_empty() { Rest::Empty } else { Rest::Pairs(kept) }
     }
 
-    fn lists(&self, name: &[u8]) -> bool {
-        position(&self.names, name).is_some() || position(&self.companions, name).is_some()
+    /// Sessions first, then companions, then tokens.
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.sessions.iter().chain(&self.companions).chain(&self.tokens)
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.all().position(|listed| listed.as_bytes() == name)
     }
 }
 
@@ -118,6 +120,11 @@ impl<'a> Jar<'a> {
     /// The cookie that carries the session: the first listed name that is present.
     pub const fn session(&self) -> Option<Pair<'a>> {
         self.session
+    }
+
+    /// The cookie that is a token: the first listed name that is present.
+    pub const fn token(&self) -> Option<Pair<'a>> {
+        self.token
     }
 
     /// The companions that are present, in the order they are configured.
@@ -147,10 +154,6 @@ impl<'a> Pair<'a> {
 
 fn segments(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|&b| b == b';')
-}
-
-fn position(names: &[String], name: &[u8]) -> Option<usize> {
-    names.iter().position(|n| n.as_bytes() == name)
 }
 
 /// Removes SP and HTAB from both ends; no other byte is white space in a header field.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cookie::{Jar, Pair};
+use crate::cookie::Pair;
 use crate::json;
 use crate::request::{Field, RequestHead};
 use crate::secret::Secret;
@@ -91,7 +91,9 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
 pub enum ExchangeError {
     /// Envoy would not make the callout: unknown cluster, no healthy host, circuit breaker open.
-    #[error("the callout was not made: cluster unknown, without a healthy host, or its circuit breaker open")]
+    #[error(
+        "the callout was not made: exchange.cluster is unknown, without a healthy host, or its circuit breaker is open"
+    )]
     NotSent,
     /// The connection was reset.
     #[error("the connection was reset before a whole answer")]
@@ -128,7 +130,7 @@ impl Exchange {
         SessionKeys::new(parts.map(str::as_bytes))
     }
 
-    /// The callout for the session `session` of `jar`, asked on behalf of the client at
+    /// The callout for `session`, asked on behalf of the client at
     /// `client_address`.
     ///
     /// # Security
@@ -138,7 +140,7 @@ impl Exchange {
         &self,
         head: &RequestHead<'_>,
         session: Pair<'_>,
-        jar: &Jar<'_>,
+        companions: &[Pair<'_>],
         client_address: Option<&str>,
     ) -> Callout {
         let mut headers = vec![
@@ -147,7 +149,7 @@ impl Exchange {
             (":authority".to_owned(), self.authority.clone()),
             ("accept".to_owned(), "application/json".to_owned()),
             ("cache-control".to_owned(), "no-store".to_owned()),
-            ("cookie".to_owned(), cookie_field(session, jar.companions())),
+            ("cookie".to_owned(), cookie_field(session, companions)),
         ];
         for name in &self.forward_headers {
             headers.extend(head.values(name).filter_map(printable).map(|value| (name.clone(), value)));
@@ -221,12 +223,14 @@ fn token_at<'a>(body: &'a Value, pointer: &str) -> Result<Option<&'a [u8]>, Exch
 }
 
 impl CalloutReply<'_> {
-    fn status(&self) -> Option<u16> {
+    /// The status; `None` when the host has no answer to show.
+    pub fn status(&self) -> Option<u16> {
         let value = self.fields.iter().find(|(name, _)| name == ":status").map(|(_, value)| value)?;
         std::str::from_utf8(value).ok()?.parse().ok()
     }
 
-    fn is_json(&self) -> bool {
+    /// Whether the body says that it is JSON, not compressed.
+    pub fn is_json(&self) -> bool {
         let Ok(Some(content_type)) = self.only("content-type") else { return false };
         let media_type =
             content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
@@ -247,6 +251,12 @@ impl CalloutReply<'_> {
 }
 
 impl Callout {
+    /// A plain `GET` that carries nothing of anybody's.
+    pub fn get(authority: &str, path: &str) -> Self {
+        let headers = [(":method", "GET"), (":path", path), (":authority", authority), ("accept", "application/json")];
+        Self { headers: Secret::new(headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()) }
+    }
+
     /// The pseudo-headers and fields to send.
     pub fn headers(&self) -> Vec<(&str, &str)> {
         self.headers.expose().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()

@@ -1,11 +1,15 @@
 //! The adapter: turns the host's callbacks into calls of the core, and its answers into host calls.
 //!
 //! Nothing is decided here. [`root`] owns what outlives a request: the configuration, the callouts, the
-//! metrics. [`stream`] is one request. Only [`host`] makes host calls.
+//! metrics. [`stream`] is one request. [`signatures`] has the host verify what it can. Only [`host`] makes
+//! host calls.
 
 mod host;
 mod metrics;
+mod probes;
 mod root;
+mod shared_keys;
+mod signatures;
 mod stream;
 
 use proxy_wasm::types::LogLevel;

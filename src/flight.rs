@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::edits::Stripped;
 use crate::exchange::Callout;
 use crate::routes::Policy;
+use crate::secret::Secret;
 use crate::session::SessionKey;
 use crate::time::UnixTime;
 
@@ -30,27 +31,50 @@ pub struct Waiter {
     pub stripped: Stripped,
 }
 
-/// The exchanges under way.
+/// What is under way: exchanges, and tokens that wait for the keys to judge them by.
 pub struct Flights {
     under_way: HashMap<FlightId, Flight>,
     by_session: HashMap<SessionKey, FlightId>,
     to_dispatch: VecDeque<FlightId>,
+    parked: Vec<FlightId>,
     next_id: u64,
     max: usize,
     max_ticks: u32,
 }
 
-/// One exchange.
+/// One of them.
 pub struct Flight {
-    /// The session it is about.
+    /// The session, or the token, it is about.
     pub session: SessionKey,
     /// Who waits for it.
     pub waiters: Vec<Waiter>,
-    callout: Rc<Callout>,
+    /// Where its token comes from.
+    pub origin: Origin,
+    work: Work,
     dispatched: Option<UnixTime>,
     attempts: u32,
     ticks: u32,
 }
+
+/// Where a token comes from, and so whose fault it is when it does not verify.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// The auth service handed it out.
+    AuthService,
+    /// The client sent it.
+    Client,
+}
+
+/// What is still to be done for a flight.
+enum Work {
+    /// Make this callout, or wait for its answer.
+    Exchange(Rc<Callout>),
+    /// Judge this token once there are keys for it.
+    Judge(Token),
+}
+
+/// A token that is not verified.
+pub type Token = Rc<Secret<Vec<u8>>>;
 
 /// How a request came to wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +89,8 @@ impl Flights {
     /// No flights, of which there may be `max`, each for at most `max_ticks` ticks.
     pub fn new(max: usize, max_ticks: u32) -> Self {
         let (under_way, by_session) = (HashMap::new(), HashMap::new());
-        Self { under_way, by_session, to_dispatch: VecDeque::new(), next_id: 0, max, max_ticks }
+        let (to_dispatch, parked) = (VecDeque::new(), Vec::new());
+        Self { under_way, by_session, to_dispatch, parked, next_id: 0, max, max_ticks }
     }
 
     /// Lets `waiter` wait for the exchange of `session`; `callout` is asked for when a new flight
@@ -79,6 +104,25 @@ impl Flights {
         waiter: Waiter,
         callout: impl FnOnce() -> Callout,
     ) -> Result<Joined, Waiter> {
+        self.join_with(session, waiter, Origin::AuthService, || Work::Exchange(Rc::new(callout())))
+    }
+
+    /// Lets `waiter` wait until the token it sent can be judged.
+    ///
+    /// # Errors
+    /// The waiter itself, when a new flight would be one too many.
+    pub fn join_for_keys(&mut self, session: SessionKey, waiter: Waiter, token: &[u8]) -> Result<Joined, Waiter> {
+        let judge = || Work::Judge(Rc::new(Secret::new(token.to_vec())));
+        self.join_with(session, waiter, Origin::Client, judge)
+    }
+
+    fn join_with(
+        &mut self,
+        session: SessionKey,
+        waiter: Waiter,
+        origin: Origin,
+        work: impl FnOnce() -> Work,
+    ) -> Result<Joined, Waiter> {
         let joined = self.by_session.get(&session).and_then(|id| self.under_way.get_mut(id));
         if let Some(flight) = joined {
             flight.waiters.push(waiter);
@@ -89,21 +133,43 @@ impl Flights {
         }
         let id = FlightId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        let callout = Rc::new(callout());
-        let flight = Flight { session, waiters: vec![waiter], callout, dispatched: None, attempts: 0, ticks: 0 };
+        let work = work();
+        match work {
+            Work::Exchange(_) => self.to_dispatch.push_back(id),
+            Work::Judge(_) => self.parked.push(id),
+        }
+        let flight = Flight { session, waiters: vec![waiter], origin, work, dispatched: None, attempts: 0, ticks: 0 };
         self.under_way.insert(id, flight);
         self.by_session.insert(session, id);
-        self.to_dispatch.push_back(id);
         Ok(Joined::New)
+    }
+
+    /// An exchange has brought a token that cannot be judged yet: its flight goes on until it can.
+    pub fn park(&mut self, id: FlightId, token: Token) {
+        if let Some(flight) = self.under_way.get_mut(&id) {
+            flight.work = Work::Judge(token);
+            self.parked.push(id);
+        }
+    }
+
+    /// The tokens that waited for keys; they wait no longer.
+    pub fn unpark(&mut self) -> Vec<(FlightId, Token)> {
+        let parked = std::mem::take(&mut self.parked);
+        let token = |id: FlightId| match &self.under_way.get(&id)?.work {
+            Work::Judge(token) => Some((id, Rc::clone(token))),
+            Work::Exchange(_) => None,
+        };
+        parked.into_iter().filter_map(token).collect()
     }
 
     /// The next callout to make, if any, counted as made at `now`.
     pub fn dispatch(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {
         while let Some(id) = self.to_dispatch.pop_front() {
-            if let Some(flight) = self.under_way.get_mut(&id) {
+            let Some(flight) = self.under_way.get_mut(&id) else { continue };
+            if let Work::Exchange(callout) = &flight.work {
                 flight.dispatched = Some(now);
                 flight.attempts = flight.attempts.saturating_add(1);
-                return Some((id, Rc::clone(&flight.callout)));
+                return Some((id, Rc::clone(callout)));
             }
         }
         None
@@ -121,6 +187,11 @@ impl Flights {
             self.to_dispatch.push_back(id);
         }
         again
+    }
+
+    /// What a flight is about, and where its token comes from.
+    pub fn about(&self, id: FlightId) -> Option<(SessionKey, Origin)> {
+        self.under_way.get(&id).map(|flight| (flight.session, flight.origin))
     }
 
     /// Ends a flight and hands over who waited; `None` when it has ended before.

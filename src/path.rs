@@ -39,6 +39,88 @@ impl<'a> RequestPath<'a> {
     }
 }
 
+/// One way in which a server might read a path that is not plain.
+type Reader = fn(&[u8]) -> Vec<u8>;
+
+impl RequestPath<'_> {
+    /// The paths that servers might take this one for: escapes decoded any number of times, `\` for `/`,
+    /// parameters after `;` dropped, a query or fragment cut off, slashes merged, dot segments resolved.
+    ///
+    /// Not every server does all of it; each combination that matters is among them. `None` when there
+    /// would be too many to look at: such a path can be taken for any.
+    pub fn readings(&self) -> Option<Vec<Vec<u8>>> {
+        const READERS: [Reader; 5] = [unescape, forward_slashes, without_parameters, merge_slashes, resolve_dots];
+        if self.raw.len() > MAX_READABLE_LEN {
+            return None;
+        }
+        let mut readings = vec![self.raw.to_vec()];
+        // Each round applies every reader to what the rounds before have found; three rounds undo what was
+        // done to a path three times over.
+        for reader in READERS.iter().cycle().take(READERS.len().saturating_mul(3)) {
+            for i in 0..readings.len() {
+                let read = reader(readings.get(i)?);
+                if readings.len() >= MAX_READINGS {
+                    return None;
+                }
+                if !readings.contains(&read) {
+                    readings.push(read);
+                }
+            }
+        }
+        Some(readings)
+    }
+}
+
+/// The bounds within which readings are looked for, so that a made-up path costs little time.
+const MAX_READABLE_LEN: usize = 1024;
+const MAX_READINGS: usize = 64;
+
+fn unescape(path: &[u8]) -> Vec<u8> {
+    let mut read = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.split_at_checked(2).filter(|_| byte == b'%');
+        let escaped = digits.and_then(|(digits, tail)| match digits {
+            [high, low] => Some((hex(*high)?.checked_shl(4)? | hex(*low)?, tail)),
+            _ => None,
+        });
+        let (decoded, tail) = escaped.unwrap_or((byte, after));
+        read.push(decoded);
+        rest = tail;
+    }
+    read
+}
+
+fn forward_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect()
+}
+
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let path = path.split(|&byte| matches!(byte, b'?' | b'#' | 0)).next().unwrap_or_default();
+    let segments = path.split(|&byte| byte == b'/').map(|s| s.split(|&byte| byte == b';').next().unwrap_or_default());
+    segments.collect::<Vec<_>>().join(&b'/')
+}
+
+fn merge_slashes(path: &[u8]) -> Vec<u8> {
+    let mut read = path.to_vec();
+    read.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+    read
+}
+
+fn resolve_dots(path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for segment in path.split(|&byte| byte == b'/').skip(1) {
+        match segment {
+            b"." => {}
+            b".." => {
+                kept.pop();
+            }
+            segment => kept.push(segment),
+        }
+    }
+    [b"/".as_slice(), &kept.join(&b'/')].concat()
+}
+
 /// Whether `path`, as it stands, is in normal form.
 fn is_plain(path: &[u8]) -> bool {
     path.starts_with(b"/")

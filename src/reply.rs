@@ -26,6 +26,15 @@ pub enum Denial {
     /// The auth service knows no such session.
     #[error("session refused by the auth service")]
     SessionRefused,
+    /// The token the client sent is not accepted.
+    #[error("the client's token is not accepted")]
+    InvalidToken,
+    /// The credential is valid, and lacks what the route requires.
+    #[error("claims or scopes that the route requires are missing")]
+    InsufficientScope,
+    /// The keys to judge a token by are not there yet.
+    #[error("the keys have not been fetched yet")]
+    KeysUnavailable,
     /// The auth service could not be asked.
     #[error("the auth service could not be asked")]
     ExchangeFailed,
@@ -64,9 +73,13 @@ impl Denial {
             | Self::SessionRefused
             | Self::ExchangeFailed
             | Self::Overloaded => true,
-            Self::MalformedRequest | Self::RepeatedAuthorization | Self::ConflictingCookies | Self::UnverifiedToken => {
-                false
-            }
+            Self::MalformedRequest
+            | Self::RepeatedAuthorization
+            | Self::ConflictingCookies
+            | Self::InvalidToken
+            | Self::InsufficientScope
+            | Self::KeysUnavailable
+            | Self::UnverifiedToken => false,
         }
     }
 
@@ -79,9 +92,22 @@ impl Denial {
             Self::NoCredential => Counter::DeniedNoCredential,
             Self::MalformedSession => Counter::DeniedMalformedSession,
             Self::SessionRefused => Counter::DeniedSessionRefused,
+            Self::InvalidToken => Counter::DeniedInvalidToken,
+            Self::InsufficientScope => Counter::DeniedInsufficientScope,
+            Self::KeysUnavailable => Counter::DeniedKeysUnavailable,
             Self::ExchangeFailed => Counter::DeniedExchangeFailed,
             Self::Overloaded => Counter::DeniedOverloaded,
             Self::UnverifiedToken => Counter::DeniedUnverifiedToken,
+        }
+    }
+
+    /// The challenge (RFC 6750 §3), without an error code where the client sent no token.
+    const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::NoCredential | Self::MalformedSession | Self::SessionRefused => Some("Bearer"),
+            Self::InvalidToken => Some(r#"Bearer error="invalid_token""#),
+            Self::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
+            _ => None,
         }
     }
 
@@ -94,10 +120,11 @@ impl Denial {
                 "Bad Request",
                 "The session cookie was sent with two different values; clear this site's cookies.",
             ),
-            Self::NoCredential | Self::MalformedSession | Self::SessionRefused => {
+            Self::NoCredential | Self::MalformedSession | Self::SessionRefused | Self::InvalidToken => {
                 (401, "Unauthorized", "Not authenticated")
             }
-            Self::ExchangeFailed | Self::Overloaded | Self::UnverifiedToken => {
+            Self::InsufficientScope => (403, "Forbidden", "Not permitted"),
+            Self::KeysUnavailable | Self::ExchangeFailed | Self::Overloaded | Self::UnverifiedToken => {
                 (503, "Service Unavailable", "Authentication is unavailable at the moment; try again.")
             }
         }
@@ -112,12 +139,8 @@ impl From<Denial> for LocalReply {
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
         ];
-        match status {
-            // RFC 6750 §3: the challenge; without an error code where no token was sent.
-            401 => headers.push(("www-authenticate", "Bearer")),
-            503 => headers.push(("retry-after", RETRY_AFTER)),
-            _ => {}
-        }
+        headers.extend(denial.challenge().map(|challenge| ("www-authenticate", challenge)));
+        headers.extend((status == 503).then_some(("retry-after", RETRY_AFTER)));
         let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
         Self { status, headers, body: problem.to_string() }
     }

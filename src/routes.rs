@@ -4,8 +4,12 @@
 //! only where the raw path and the decoded path both match it and nobody could read the path otherwise
 //! (threats C1); everything else is `required`.
 
+use std::rc::Rc;
+
 use crate::path::RequestPath;
 use crate::request::RequestHead;
+use crate::token::VerifiedToken;
+use crate::token::requirement::Requirement;
 
 /// What a route demands of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,12 +34,14 @@ pub struct Route {
 }
 
 /// What holds for the requests of a route.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Whether a credential is needed.
     pub auth: Auth,
     /// On an `off` route: leave the client's own `Authorization` in place.
     pub pass_authorization: bool,
+    /// What a token has to have besides being valid.
+    pub require: Vec<Rc<Requirement>>,
 }
 
 /// A pattern for paths. Patterns are plain themselves (see [`RequestPath::plain`]).
@@ -60,11 +66,16 @@ pub struct AnonymousPermit(());
 
 impl Policy {
     /// What holds where no rule matches.
-    pub const REQUIRED: Self = Self { auth: Auth::Required, pass_authorization: false };
+    pub const REQUIRED: Self = Self { auth: Auth::Required, pass_authorization: false, require: Vec::new() };
 
     /// What holds for a true CORS preflight: browsers send it without credentials, and Envoy's cors
     /// filter or the backend has to answer it.
-    pub const PREFLIGHT: Self = Self { auth: Auth::Off, pass_authorization: false };
+    pub const PREFLIGHT: Self = Self { auth: Auth::Off, pass_authorization: false, require: Vec::new() };
+
+    /// Whether a token has all that is required.
+    pub fn admits(&self, token: &VerifiedToken) -> bool {
+        self.require.iter().all(|requirement| requirement.is_met_by(token))
+    }
 
     /// Leave to pass without a credential, where the route gives it.
     pub const fn anonymous(&self) -> Option<AnonymousPermit> {
@@ -85,18 +96,38 @@ impl RouteTable {
     ///
     /// # Security
     /// The decoded path decides, since that is what the backend sees; a policy below `required` needs
-    /// the raw path to choose the same rule. A path that is not plain is always `required`.
+    /// the raw path to choose the same rule. A path that is not plain is always `required`, and has to do
+    /// for the requirements of every route that some server might take it for.
     pub fn find(&self, head: &RequestHead<'_>) -> Policy {
         if head.is_preflight() {
             return Policy::PREFLIGHT;
         }
         let path = RequestPath::parse(head.target());
-        let Some(decoded) = path.plain() else { return Policy::REQUIRED };
         let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), path));
+        let Some(decoded) = path.plain() else {
+            return match path.readings() {
+                Some(readings) => self.required_of(readings.iter().filter_map(|reading| first(reading))),
+                None => self.required_of(0..self.0.len()),
+            };
+        };
         let chosen = first(decoded.as_bytes());
         let Some(route) = chosen.and_then(|i| self.0.get(i)) else { return Policy::REQUIRED };
         let agreed = route.policy.auth == Auth::Required || first(path.raw()) == chosen;
-        if agreed { route.policy } else { Policy::REQUIRED }
+        if agreed { route.policy.clone() } else { self.required_of(chosen.into_iter()) }
+    }
+
+    /// A credential, and whatever any of these routes requires of it: where it is not sure which route a
+    /// path will turn out to be, the token has to do for all it could be.
+    fn required_of(&self, routes: impl Iterator<Item = usize>) -> Policy {
+        let mut require: Vec<Rc<Requirement>> = Vec::new();
+        for route in routes.filter_map(|i| self.0.get(i)) {
+            for requirement in &route.policy.require {
+                if !require.iter().any(|known| Rc::ptr_eq(known, requirement)) {
+                    require.push(Rc::clone(requirement));
+                }
+            }
+        }
+        Policy { require, ..Policy::REQUIRED }
     }
 }
 

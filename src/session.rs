@@ -29,6 +29,14 @@ impl SessionKeys {
         Self { asked }
     }
 
+    /// The key of a token that a client showed.
+    pub fn of_token(token: &[u8]) -> SessionKey {
+        let mut digest = Sha256::new();
+        absorb(&mut digest, b"session-bearer/1 token");
+        absorb(&mut digest, token);
+        SessionKey(digest.finalize().into())
+    }
+
     /// The key of the session that `cookie` names; the same value under another name is another session.
     pub fn key(&self, cookie: Pair<'_>) -> SessionKey {
         let mut digest = self.asked.clone();

@@ -3,6 +3,8 @@
 //! The core counts in plain memory; the adapter hands the differences to Envoy now and then, so that
 //! counting costs the request nothing.
 
+use crate::token::TokenError;
+
 /// Declares the counters with their metric names in one list.
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -27,6 +29,8 @@ counters! {
     AllowedHit = "allowed_hit",
     /// Let through with a token that had to be exchanged for.
     AllowedMiss = "allowed_miss",
+    /// Let through with a token the client sent, verified for this request.
+    AllowedVerified = "allowed_verified",
     /// Let through without a credential on an `optional` route.
     AllowedAnonymous = "allowed_anonymous",
     /// Let through on an `off` route or as a CORS preflight.
@@ -43,6 +47,12 @@ counters! {
     DeniedMalformedSession = "denied_malformed_session",
     /// Refused with 401: the auth service knows no such session.
     DeniedSessionRefused = "denied_session_refused",
+    /// Refused with 401: the client's token is not accepted.
+    DeniedInvalidToken = "denied_invalid_token",
+    /// Refused with 403: claims or scopes are missing.
+    DeniedInsufficientScope = "denied_insufficient_scope",
+    /// Refused with 503: the keys have not been fetched yet.
+    DeniedKeysUnavailable = "denied_keys_unavailable",
     /// Refused with 503: the auth service could not be asked.
     DeniedExchangeFailed = "denied_exchange_failed",
     /// Refused with 503: too many exchanges under way.
@@ -71,10 +81,41 @@ counters! {
     ExchangeUnexpectedStatus = "exchange_unexpected_status",
     /// Exchanges answered with a 200 that could not be read.
     ExchangeUnreadable = "exchange_unreadable",
+    /// Fetches of the key set.
+    KeysFetches = "keys_fetches",
+    /// Key sets that came into use, from a fetch or from another worker's.
+    KeysLoaded = "keys_loaded",
+    /// Fetches that brought no keys.
+    KeysFailed = "keys_failed",
+    /// Tokens refused: not a compact JWS.
+    TokenForm = "token_refused_form",
+    /// Tokens refused: JOSE header.
+    TokenHeader = "token_refused_header",
+    /// Tokens refused: algorithm.
+    TokenAlgorithm = "token_refused_algorithm",
+    /// Tokens refused: `typ`.
+    TokenType = "token_refused_type",
+    /// Tokens refused: no such key, or no keys at all.
+    TokenUnknownKey = "token_refused_unknown_key",
+    /// Tokens refused: signature.
+    TokenSignature = "token_refused_signature",
+    /// Tokens refused: unreadable claims.
+    TokenClaims = "token_refused_claims",
+    /// Tokens refused: expired, not valid yet, or made to last too long.
+    TokenTime = "token_refused_time",
+    /// Tokens refused: issuer.
+    TokenIssuer = "token_refused_issuer",
+    /// Tokens refused: audience.
+    TokenAudience = "token_refused_audience",
+    /// Tokens refused: a required claim is missing.
+    TokenRequiredClaim = "token_refused_required_claim",
 }
 
 /// The gauge of exchanges under way, over all workers.
 pub const IN_FLIGHT: &str = "session_bearer_exchange_in_flight";
+
+/// The gauge of how many algorithms the host verifies, over all workers.
+pub const HOST_ALGORITHMS: &str = "session_bearer_host_algorithms";
 
 /// The histogram of how long callouts took, in milliseconds.
 pub const LATENCY: &str = "session_bearer_exchange_latency_ms";
@@ -100,5 +141,23 @@ impl Stats {
     /// How often `counter` was counted.
     pub fn get(&self, counter: Counter) -> u64 {
         self.0.get(counter as usize).copied().unwrap_or_default()
+    }
+}
+
+impl From<TokenError> for Counter {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Form => Self::TokenForm,
+            TokenError::Header => Self::TokenHeader,
+            TokenError::Algorithm => Self::TokenAlgorithm,
+            TokenError::Type => Self::TokenType,
+            TokenError::UnknownKey | TokenError::NoKeys => Self::TokenUnknownKey,
+            TokenError::Signature => Self::TokenSignature,
+            TokenError::Claims | TokenError::NoExpiry => Self::TokenClaims,
+            TokenError::Expired | TokenError::Premature | TokenError::Lifetime => Self::TokenTime,
+            TokenError::Issuer => Self::TokenIssuer,
+            TokenError::Audience => Self::TokenAudience,
+            TokenError::RequiredClaim => Self::TokenRequiredClaim,
+        }
     }
 }

@@ -1,18 +1,27 @@
 //! Tokens: from untrusted bytes to a [`VerifiedToken`], and no other way.
 //!
-//! `jsonwebtoken` checks the signature. Everything around it is stricter than that library on its own
-//! and stands here: the compact form ([`compact`]), the JOSE header and the choice of key
-//! ([`verify`]), the claims ([`claims`]), and the time, which is handed in.
+//! `jsonwebtoken` and the crates behind it check signatures. Everything around that is stricter than
+//! they are on their own and stands here: the compact form ([`compact`]), the keys and what each may
+//! verify ([`key`], [`keyset`]), the JOSE header ([`verify`]), the claims ([`claims`]), and the time,
+//! which is handed in.
 
+pub mod algorithm;
 pub mod claims;
 pub mod compact;
+pub mod key;
+pub mod keyset;
+pub mod requirement;
+pub mod signature;
 pub mod verify;
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::secret::Secret;
 use crate::time::UnixTime;
+use key::KeyId;
 
 /// A token whose signature and claims held when it was checked.
 ///
@@ -25,12 +34,15 @@ struct Verified {
     bearer: Secret<Box<[u8]>>,
     expires: UnixTime,
     leeway: Duration,
+    signed_by: KeyId,
+    claims: Option<Box<Map<String, Value>>>,
 }
 
 impl VerifiedToken {
-    fn new(compact: &str, expires: UnixTime, leeway: Duration) -> Self {
+    fn new(compact: &str, expires: UnixTime, leeway: Duration, signed_by: KeyId, claims: Map<String, Value>) -> Self {
         let bearer = format!("Bearer {compact}").into_bytes().into_boxed_slice();
-        Self(Rc::new(Verified { bearer: Secret::new(bearer), expires, leeway }))
+        let claims = if claims.is_empty() { None } else { Some(Box::new(claims)) };
+        Self(Rc::new(Verified { bearer: Secret::new(bearer), expires, leeway, signed_by, claims }))
     }
 
     /// The value of the `Authorization` field (RFC 6750 §2.1).
@@ -41,6 +53,21 @@ impl VerifiedToken {
     /// The token's own `exp`.
     pub fn expires(&self) -> UnixTime {
         self.0.expires
+    }
+
+    /// The key that signed it. When that key is withdrawn, the token is no longer believed.
+    pub fn signed_by(&self) -> KeyId {
+        self.0.signed_by
+    }
+
+    /// A claim, as far as the configuration has a use for it; the others are not kept.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.0.claims.as_ref()?.get(name)
+    }
+
+    /// What the token weighs in memory besides its own text, in bytes, roughly.
+    pub fn claims_weight(&self) -> usize {
+        self.0.claims.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| weight(name, value)).sum())
     }
 
     /// Until when the token may be served from a cache: its `exp` less the leeway it was verified with,
@@ -56,6 +83,16 @@ impl VerifiedToken {
     pub fn is_acceptable(&self, now: UnixTime) -> bool {
         now < self.0.expires.plus(self.0.leeway)
     }
+}
+
+fn weight(name: &str, value: &Value) -> usize {
+    let own = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| weight("", item)).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| weight(name, value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    name.len().saturating_add(own).saturating_add(64)
 }
 
 /// Why a token is not accepted. For logs and metrics; no client ever learns it (threats F19).
@@ -74,8 +111,14 @@ pub enum TokenError {
     /// `typ` names another kind of token.
     #[error("token type not accepted")]
     Type,
-    /// The signature does not fit the configured key.
-    #[error("signature does not match the configured key")]
+    /// No key has the name the token gives.
+    #[error("no key of that name")]
+    UnknownKey,
+    /// There are no keys yet.
+    #[error("no keys have been fetched yet")]
+    NoKeys,
+    /// The signature does not fit the key.
+    #[error("signature does not match the key")]
     Signature,
     /// The payload is not a JSON object, or a registered claim has the wrong type.
     #[error("unreadable claims")]
@@ -89,6 +132,9 @@ pub enum TokenError {
     /// `nbf` or `iat` lies ahead, leeway included.
     #[error("not valid yet")]
     Premature,
+    /// The token is made to last longer than `max_lifetime`, or does not say since when.
+    #[error("made to last too long, or without iat")]
+    Lifetime,
     /// `iss` is not the configured issuer.
     #[error("wrong issuer")]
     Issuer,
@@ -98,4 +144,11 @@ pub enum TokenError {
     /// A required claim is missing or null.
     #[error("required claim missing")]
     RequiredClaim,
+}
+
+impl TokenError {
+    /// Whether newer keys could change the verdict.
+    pub const fn needs_keys(self) -> bool {
+        matches!(self, Self::UnknownKey | Self::NoKeys)
+    }
 }

@@ -7,7 +7,9 @@ mod fake_host;
 use std::collections::BTreeSet;
 
 use common::{claims, get, minimal, minimal_with, sign};
-use fake_host::{QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, start, stream, tick, turn};
+use fake_host::{
+    Host, QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, start, start_on, stream, tick, turn,
+};
 use proxy_wasm::types::LogLevel;
 use serde_json::json;
 use session_bearer::request::Field;
@@ -218,6 +220,75 @@ fn idle_tick_reports_nothing() {
     host(|host| host.calls.clear());
     tick();
     assert!(!host(|host| host.calls.iter().any(|call| call.contains("metric"))));
+}
+
+/// A configuration with keys from an endpoint, and a client's own bearer as the credential.
+fn with_endpoint() -> serde_json::Value {
+    let mut config = minimal_with("/credentials", json!([{"bearer": {}}]));
+    config.as_object_mut().unwrap().remove("exchange");
+    let endpoint = json!({"cluster": "keys", "authority": "auth.internal", "path": "/jwks", "timeout": "3s"});
+    common::set(&mut config, "/token/keys", json!({ "jwks": endpoint }));
+    config
+}
+
+fn unusual(change: impl FnOnce(&mut Host)) -> Host {
+    let mut host = Host::default();
+    change(&mut host);
+    host
+}
+
+const JWKS: &str =
+    r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+#[test]
+fn keys_are_fetched_by_the_root_before_anybody_asks() {
+    assert!(start(&with_endpoint()));
+    turn();
+    let callout = host(|host| host.callouts[0].clone());
+    assert_eq!((callout.cluster.as_str(), callout.timeout_millis), ("keys", 3000));
+    assert!(callout.headers.contains(&(":path".to_owned(), "/jwks".to_owned())));
+    answer(status(200), JWKS.as_bytes());
+    assert_eq!(metric("session_bearer_keys_loaded"), 1);
+    assert!(host(|host| host.logs.iter().any(|(_, line)| line.contains("1 keys in use"))));
+}
+
+#[test]
+fn second_worker_takes_over_the_keys_the_first_has_fetched() {
+    assert!(start(&with_endpoint()));
+    turn();
+    answer(status(200), JWKS.as_bytes());
+    let shared = host(|host| host.shared.clone());
+    let second = std::thread::spawn(move || {
+        assert!(start_on(unusual(|host| host.shared = shared), &with_endpoint()));
+        turn();
+        (host(|host| host.callouts.len()), metric("session_bearer_keys_loaded"))
+    });
+    assert_eq!(second.join().unwrap(), (0, 1));
+}
+
+#[test]
+fn shared_data_that_is_no_key_set_is_of_no_consequence() {
+    for data in [vec![], vec![0; 7], vec![0; 8], [&[0; 8][..], JWKS.as_bytes()].concat(), vec![0xff; 500]] {
+        let worker = std::thread::spawn(move || {
+            let shared = [("keys keys auth.internal /jwks".to_owned(), data)].into();
+            assert!(start_on(unusual(|host| host.shared = shared), &with_endpoint()));
+            turn();
+            host(|host| host.callouts.len())
+        });
+        assert_eq!(worker.join().unwrap(), 1, "the keys are fetched all the same");
+    }
+}
+
+#[test]
+fn fetch_of_keys_the_host_refuses_is_tried_again() {
+    assert!(start_on(unusual(|host| host.refuses_callouts = true), &with_endpoint()));
+    let id = request(get("/api/x").with("authorization", "Bearer x"));
+    turn();
+    assert_eq!(replied(id), Some(401), "what cannot be a token waits for no keys");
+    host(|host| host.refuses_callouts = false);
+    tick();
+    tick();
+    assert_eq!(host(|host| host.callouts.len()), 1);
 }
 
 #[test]

@@ -2,19 +2,22 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::time::Duration;
 
-use common::{SECRET, START, claims, sign};
+use common::{START, claims, sign};
 use serde_json::json;
 use session_bearer::cache::{Limits, TokenCache};
-use session_bearer::cookie::SessionCookies;
-use session_bearer::secret::Secret;
+use session_bearer::cookie::CookieNames;
 use session_bearer::session::{SessionKey, SessionKeys};
 use session_bearer::time::UnixTime;
 use session_bearer::token::VerifiedToken;
+use session_bearer::token::algorithm::Algorithm;
 use session_bearer::token::claims::ClaimRules;
-use session_bearer::token::verify::Verifier;
+use session_bearer::token::signature::InModule;
+use session_bearer::token::verify::{TokenRules, Verifier};
 
 fn limits() -> Limits {
     let size = |size| NonZeroUsize::new(size).unwrap();
@@ -22,7 +25,7 @@ fn limits() -> Limits {
 }
 
 fn key_of(parts: &[&str], name: &str, value: &str) -> SessionKey {
-    let cookies = SessionCookies::new(vec![name.to_owned()], vec![]);
+    let cookies = CookieNames { sessions: vec![name.to_owned()], ..CookieNames::default() };
     let field = format!("{name}={value}");
     let (jar, _) = cookies.read([field.as_bytes()].into_iter()).unwrap();
     SessionKeys::new(parts.iter().map(|part| part.as_bytes())).key(jar.session().unwrap())
@@ -36,9 +39,15 @@ fn token_for(lifetime: u64, padding: usize) -> VerifiedToken {
     let mut claims = claims("ada", START);
     claims["exp"] = json!(START.as_millis() / 1000 + lifetime);
     claims["padding"] = json!("x".repeat(padding));
-    let rules = ClaimRules { issuer: None, audiences: vec![], required: vec![], leeway: Duration::from_secs(30) };
-    let verifier = Verifier::hs256(&Secret::new(SECRET.as_bytes().to_vec()), vec!["JWT".to_owned()], rules).unwrap();
-    verifier.verify(sign(&claims).as_bytes(), START).unwrap_or_else(|error| panic!("{error}"))
+    let claims_rules = ClaimRules { leeway: Duration::from_secs(30), ..ClaimRules::default() };
+    let rules = TokenRules {
+        algorithms: vec![Algorithm::Hs256],
+        types: vec!["JWT".to_owned()],
+        claims: claims_rules,
+        kept_claims: BTreeSet::new(),
+    };
+    let verifier = Verifier::new(Rc::new(rules), Rc::new(InModule));
+    verifier.verify(sign(&claims).as_bytes(), &common::secret_keys(), START).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn after(secs: u64) -> UnixTime {
@@ -61,6 +70,14 @@ fn entry_ends_a_leeway_before_its_tokens_exp() {
     cache.insert(key("a"), token_for(40, 0), START);
     assert!(cache.get(&key("a"), after(9)).is_some());
     assert!(cache.get(&key("a"), after(10)).is_none());
+}
+
+#[test]
+fn verdict_on_a_clients_token_lives_as_long_as_the_token() {
+    let mut cache = TokenCache::new(limits());
+    cache.insert_verdict(key("a"), token_for(900, 0), START);
+    assert!(cache.get(&key("a"), after(869)).is_some());
+    assert!(cache.get(&key("a"), after(870)).is_none());
 }
 
 #[test]

@@ -30,14 +30,15 @@ fn refuses(pointer: &str, value: Value, path: &str, hint: &str) {
 #[test]
 fn minimal_configuration_works_and_has_the_documented_defaults() {
     let config = read(&minimal()).unwrap_or_else(|problems| panic!("{problems:?}"));
-    assert_eq!(config.exchange.timeout, Duration::from_secs(2));
-    assert_eq!(config.exchange.retries, 1);
-    assert_eq!(config.exchange.max_body_bytes, 65_536);
-    assert_eq!(config.exchange.no_session_statuses.iter().copied().collect::<Vec<_>>(), [401, 403]);
+    let exchange = config.exchange.unwrap();
+    assert_eq!(exchange.timeout, Duration::from_secs(2));
+    assert_eq!(exchange.retries, 1);
+    assert_eq!(exchange.max_body_bytes, 65_536);
+    assert_eq!(exchange.no_session_statuses.iter().copied().collect::<Vec<_>>(), [401, 403]);
     assert_eq!(config.max_in_flight, 256);
     assert_eq!(config.cache.max_ttl, Duration::from_secs(60));
     assert_eq!((config.cache.max_entries.get(), config.cache.max_bytes.get()), (10_000, 16_777_216));
-    assert!(config.remove_session_cookie);
+    assert!(config.credentials.remove_cookies);
     assert!(config.warnings.is_empty());
 }
 
@@ -85,18 +86,32 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     refuses("/cache/max_bytes", json!(1), "cache.max_bytes", "16384");
     refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
     refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
-    refuses("/token/algorithms", json!([]), "token.algorithms", "HS256");
+    refuses("/token/algorithms", json!(["hs256"]), "token.algorithms[0]", "HS256");
+    refuses("/token/algorithms", json!(["HS256", "RS256"]), "token.algorithms[1]", "public keys");
+    refuses("/token/algorithms", json!(["HS512"]), "token.keys.secret_env", "64 bytes");
+    refuses("/token/algorithms", json!([]), "token.algorithms", "leave the key out");
+    refuses("/token/max_lifetime", json!("0s"), "token.max_lifetime", "null");
     refuses("/token/issuer", json!(""), "token.issuer", "leave the key out");
     refuses("/token/audiences", json!([""]), "token.audiences[0]", "leave it out");
     refuses("/token/keys", json!({}), "token.keys", "secret_env");
+    refuses("/token/keys/jwks", jwks(), "token.keys", "keep one");
+    refuses("/token/keys", json!({"local_jwks": "{}"}), "token.keys.local_jwks", "\"keys\"");
+    refuses("/token/keys", json!({"local_jwks": "{\"keys\": []}"}), "token.keys.local_jwks", "no usable key");
+    for (key, value, hint) in [
+        ("cluster", json!(""), "cluster"),
+        ("authority", json!("http://x"), "host"),
+        ("path", json!("jwks"), "/api/auth/jwks"),
+        ("timeout", json!("0s"), "30s"),
+        ("refresh", json!("0s"), "\"1s\""),
+        ("refresh", json!("999ms"), "\"1s\""),
+    ] {
+        let mut endpoint = jwks();
+        endpoint[key] = value;
+        refuses("/token/keys", json!({"jwks": endpoint}), &format!("token.keys.jwks.{key}"), hint);
+    }
     refuses("/token/keys/secret_env", json!("NO_SUCH"), "token.keys.secret_env", "host_env_keys");
     refuses("/credentials", json!([]), "credentials", "session_cookie");
-    refuses(
-        "/credentials/0/session_cookie/names",
-        json!([]),
-        "credentials[0].session_cookie.names",
-        "leave the key out",
-    );
+    refuses("/credentials/0/session_cookie/names", json!([]), "credentials[0].session_cookie.names", "name the cookie");
     refuses(
         "/credentials/0/session_cookie/names",
         json!(["a b"]),
@@ -113,7 +128,48 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     refuses("/routes/0/match", json!({"prefix": "/a/../b"}), "routes[0].match.prefix", "never match");
     refuses("/routes/0/match", json!({"prefix": "/a%20b"}), "routes[0].match.prefix", "decoded");
     refuses("/routes/0/match/methods", json!(["get"]), "routes[0].match.methods[0]", "upper case");
+    refuses("/routes/0/require", json!({"scopes": ["a"]}), "routes[0].require", "\"off\"");
+    refuses("/routes/2/require", json!({}), "routes[2].require", "leave the key out");
+    refuses("/routes/2/require", json!({"scopes": ["a b"]}), "routes[2].require.scopes[0]", "one scope");
+    refuses("/routes/2/require", json!({"claims": {"role": null}}), "routes[2].require.claims.role", "null");
+    refuses("/routes/2/require", json!({"claim": {}}), "routes[2].require.claim", "`claims`");
     refuses("/routes/2/pass_authorization", json!(true), "routes[2].pass_authorization", "\"off\"");
+}
+
+fn jwks() -> Value {
+    json!({"cluster": "keys", "authority": "auth.internal", "path": "/api/auth/jwks"})
+}
+
+#[test]
+fn each_kind_of_credential_is_listed_once_and_each_cookie_too() {
+    let session = json!({"session_cookie": {"names": ["sid"], "companions": ["remember"]}});
+    let credentials = json!([{"bearer": {}}, session, {"token_cookie": {"names": ["access_token"]}}]);
+    assert!(read(&minimal_with("/credentials", credentials)).is_ok());
+    refuses("/credentials", json!([session, {"bearer": {}}, {"bearer": {}}]), "credentials[2].bearer", "once");
+    refuses("/credentials", json!([{"bearer": {"x": 1}}]), "credentials[0].bearer.x", "unknown field");
+    let twice = json!([session, {"token_cookie": {"names": ["sid"]}}]);
+    refuses("/credentials", twice, "credentials[1].token_cookie.names[0]", "once");
+    refuses(
+        "/credentials",
+        json!([session, {"token_cookie": {"names": []}}]),
+        "credentials[1].token_cookie.names",
+        "cookie",
+    );
+    refuses("/credentials", json!([session, {"token_cookie": {}}]), "credentials[1].token_cookie", "names");
+}
+
+#[test]
+fn exchange_is_needed_for_sessions_only() {
+    let mut config = minimal_with("/credentials", json!([{"bearer": {}}]));
+    config.as_object_mut().unwrap().remove("exchange");
+    assert!(read(&config).is_ok());
+}
+
+#[test]
+fn algorithms_follow_from_the_keys_when_none_are_listed() {
+    let algorithms = |keys| read(&minimal_with("/token/keys", keys)).ok().unwrap().token_rules.algorithms.len();
+    assert_eq!(algorithms(json!({"secret_env": "JWT_SECRET"})), 1);
+    assert_eq!(algorithms(json!({"jwks": jwks()})), 9);
 }
 
 #[test]
@@ -128,25 +184,14 @@ fn key_of_a_later_version_is_refused_by_name() {
         ("/cache/stale_if_error", "cache.stale_if_error"),
         ("/cache/shared_slots", "cache.shared_slots"),
         ("/cache/sign_out_paths", "cache.sign_out_paths"),
-        ("/token/max_lifetime", "token.max_lifetime"),
-        ("/token/keys/jwks", "token.keys.jwks"),
-        ("/token/keys/local_jwks", "token.keys.local_jwks"),
         ("/upstream/claim_headers", "upstream.claim_headers"),
         ("/upstream/remove_headers", "upstream.remove_headers"),
         ("/upstream/max_stream_age", "upstream.max_stream_age"),
-        ("/routes/0/require", "routes[0].require"),
         ("/routes/0/match/template", "routes[0].match.template"),
         ("/routes/0/match/hosts", "routes[0].match.hosts"),
     ] {
         refuses(pointer, json!("anything"), path, "not supported by this version");
     }
-    refuses("/credentials", json!([{"bearer": {}}]), "credentials[0].bearer", "not supported by this version");
-    refuses(
-        "/credentials",
-        json!([{"token_cookie": {}}]),
-        "credentials[0].token_cookie",
-        "not supported by this version",
-    );
 }
 
 #[test]
@@ -211,8 +256,9 @@ fn struct_on_the_wire_means_the_same_as_its_json() {
     let bytes = message(&config).encode_to_vec();
     let read =
         Config::read(&bytes, &|_| Some(common::SECRET.to_owned())).unwrap_or_else(|problems| panic!("{problems:?}"));
-    assert_eq!((read.exchange.retries, read.max_in_flight), (2, 123));
-    assert_eq!(read.exchange.cluster, "auth_service");
+    assert_eq!(read.max_in_flight, 123);
+    let exchange = read.exchange.unwrap();
+    assert_eq!((exchange.retries, exchange.cluster.as_str()), (2, "auth_service"));
 
     common::set(&mut config, "/exchange/retries", json!(1.5));
     let problems = problems_of(Config::read(&message(&config).encode_to_vec(), &|_| Some(common::SECRET.to_owned())));

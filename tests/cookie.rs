@@ -2,10 +2,11 @@
 
 mod common;
 
-use session_bearer::cookie::{Conflict, Rest, SessionCookies};
+use session_bearer::cookie::{Conflict, CookieNames, Rest};
 
-fn ours() -> SessionCookies {
-    SessionCookies::new(vec!["__Host-s".to_owned(), "s".to_owned()], vec!["c".to_owned()])
+fn ours() -> CookieNames {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    CookieNames { sessions: names(&["__Host-s", "s"]), companions: names(&["c"]), tokens: names(&["t", "u"]) }
 }
 
 /// The session as `name=value`, or the conflict.
@@ -36,6 +37,16 @@ fn pair_is_found_wherever_it_stands() {
 #[test]
 fn first_listed_name_wins_over_the_first_sent() {
     check("s=1; __Host-s=2", Some("__Host-s=2"));
+}
+
+#[test]
+fn lists_do_not_get_in_each_others_way() {
+    let cookies = ours();
+    let (jar, rest) = cookies.read([b"u=4; c=2; a=0; t=3; s=1".as_slice()].into_iter()).unwrap();
+    assert_eq!(jar.session().map(|pair| pair.value), Some(b"1".as_slice()));
+    assert_eq!(jar.token().map(|pair| pair.value), Some(b"3".as_slice()));
+    assert_eq!(jar.companions().len(), 1);
+    assert_eq!(rest, Rest::Pairs(b"a=0".to_vec()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use session_bearer::routes::{Auth, PathMatch, Policy, Route, RouteTable};
 
 fn route(path: PathMatch, methods: &[&str], auth: Auth) -> Route {
     let methods = methods.iter().map(|&method| method.to_owned()).collect();
-    Route { path, methods, policy: Policy { auth, pass_authorization: false } }
+    Route { path, methods, policy: Policy { auth, ..Policy::REQUIRED } }
 }
 
 fn prefix(path: &str) -> PathMatch {

@@ -2,21 +2,25 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use common::{SECRET, START, base64url, claims, sign, sign_by_library, sign_text, sign_with};
 use serde_json::{Value, json};
-use session_bearer::secret::Secret;
 use session_bearer::time::UnixTime;
-use session_bearer::token::TokenError;
+use session_bearer::token::algorithm::Algorithm;
 use session_bearer::token::claims::ClaimRules;
-use session_bearer::token::verify::Verifier;
+use session_bearer::token::signature::InModule;
+use session_bearer::token::verify::{TokenRules, Verifier};
+use session_bearer::token::{TokenError, VerifiedToken};
 
 const LEEWAY: Duration = Duration::from_secs(30);
 
-fn verifier_with(rules: ClaimRules) -> Verifier {
+fn verify_with(claims: ClaimRules, token: &[u8], now: UnixTime) -> Result<VerifiedToken, TokenError> {
     let types = vec!["JWT".to_owned(), "at+jwt".to_owned()];
-    Verifier::hs256(&Secret::new(SECRET.as_bytes().to_vec()), types, rules).expect("the secret is long enough")
+    let rules = TokenRules { algorithms: vec![Algorithm::Hs256], types, claims, kept_claims: BTreeSet::new() };
+    Verifier::new(Rc::new(rules), Rc::new(InModule)).verify(token, &common::secret_keys(), now)
 }
 
 fn rules() -> ClaimRules {
@@ -25,6 +29,7 @@ fn rules() -> ClaimRules {
         audiences: vec!["api-service".to_owned(), "other".to_owned()],
         required: vec!["sub".to_owned()],
         leeway: LEEWAY,
+        max_lifetime: None,
     }
 }
 
@@ -35,7 +40,7 @@ fn check(token: impl AsRef<[u8]>, expected: Result<(), TokenError>) {
 
 #[track_caller]
 fn check_at(now: UnixTime, token: impl AsRef<[u8]>, expected: Result<(), TokenError>) {
-    let verdict = verifier_with(rules()).verify(token.as_ref(), now).map(|_| ());
+    let verdict = verify_with(rules(), token.as_ref(), now).map(|_| ());
     assert_eq!(verdict, expected, "{}", String::from_utf8_lossy(token.as_ref()));
 }
 
@@ -54,7 +59,7 @@ fn without(name: &str) -> Value {
 #[test]
 fn good_token_becomes_a_bearer() {
     for token in [sign(&claims("ada", START)), sign_by_library(&claims("ada", START))] {
-        let verified = verifier_with(rules()).verify(token.as_bytes(), START).unwrap();
+        let verified = verify_with(rules(), token.as_bytes(), START).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(verified.bearer(), format!("Bearer {token}").as_bytes());
         assert_eq!(verified.expires(), START.plus(Duration::from_secs(900)));
     }
@@ -274,15 +279,21 @@ fn required_claim_has_to_be_there_and_not_null() {
 
 #[test]
 fn issuer_and_audience_are_free_where_none_is_configured() {
-    let rules = ClaimRules { issuer: None, audiences: vec![], required: vec![], leeway: Duration::ZERO };
+    let rules = ClaimRules::default();
     let token = sign(&json!({"exp": START.as_millis() / 1000 + 1}));
-    assert!(verifier_with(rules).verify(token.as_bytes(), START).is_ok());
+    assert!(verify_with(rules, token.as_bytes(), START).is_ok());
 }
 
 #[test]
-fn short_secret_makes_no_verifier() {
-    for (length, made) in [(31, false), (32, true)] {
-        let secret = Secret::new(vec![7; length]);
-        assert_eq!(Verifier::hs256(&secret, vec![], rules()).is_some(), made);
+fn token_that_is_made_to_last_too_long_is_refused() {
+    let rules = || ClaimRules { max_lifetime: Some(Duration::from_secs(900)), ..rules() };
+    let start = START.as_millis() / 1000;
+    for (claims, expected) in [
+        (claims("ada", START), Ok(())),
+        (with("exp", json!(start + 901)), Err(TokenError::Lifetime)),
+        (with("iat", json!(start - 1)), Err(TokenError::Lifetime)),
+        (without("iat"), Err(TokenError::Lifetime)),
+    ] {
+        assert_eq!(verify_with(rules(), sign(&claims).as_bytes(), START).map(|_| ()), expected, "{claims}");
     }
 }

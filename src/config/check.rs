@@ -4,24 +4,32 @@
 //! problem, so that an operator sees all of them at once; no value made from a wrong key leaves this
 //! module, because one problem is enough for none to.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::names::{is_field_value, is_lower_field_name, is_request_target, is_token};
+use super::names::{is_authority, is_field_value, is_lower_field_name, is_request_target, is_token};
 use super::raw::{
-    RawCache, RawConfig, RawCredential, RawExchange, RawMatch, RawRoute, RawSessionCookie, RawToken, RawTokenSource,
-    Span,
+    RawCache, RawConfig, RawCredential, RawExchange, RawMatch, RawRequire, RawRoute, RawSessionCookie, RawToken,
+    RawTokenCookie, RawTokenSource,
 };
+use super::span::Span;
 use super::{Config, Environment, Problem};
 use crate::cache::Limits;
-use crate::cookie::SessionCookies;
+use crate::cookie::CookieNames;
+use crate::credential::{Credentials, Kind};
 use crate::exchange::{Exchange, Method, StaticHeaders, TokenSource};
+use crate::keys::KeySource;
 use crate::path::RequestPath;
 use crate::routes::{Auth, PathMatch, Policy, Route, RouteTable};
-use crate::secret::Secret;
 use crate::token::claims::ClaimRules;
-use crate::token::verify::{MIN_HS256_SECRET, Verifier};
+use crate::token::requirement::Requirement;
+use crate::token::verify::TokenRules;
+
+/// What holds where there is no exchange to say so.
+const DEFAULT_MAX_IN_FLIGHT: usize = 256;
 
 /// Fields the exchange sets itself, or that must not leave this request.
 const NOT_FORWARDED: &[&str] = &[
@@ -45,30 +53,31 @@ const NOT_FORWARDED: &[&str] = &[
 
 /// The problems found so far.
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub struct Problems(pub Vec<Problem>);
 
 /// Turns raw keys into a configuration.
 pub fn check(raw: RawConfig, environment: Environment<'_>) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::default();
     let warnings = warnings(&raw.token);
-    let cookies = cookies(raw.credentials, &mut problems);
-    let max_in_flight = raw.exchange.as_ref().map_or(1, |exchange| exchange.max_in_flight);
+    let credentials = credentials(raw.credentials, raw.upstream.remove_session_cookie, &mut problems);
+    let takes_sessions = credentials.as_ref().is_some_and(|c| c.order.contains(&Kind::SessionCookie));
+    let max_in_flight = raw.exchange.as_ref().map_or(DEFAULT_MAX_IN_FLIGHT, |exchange| exchange.max_in_flight);
     problems.range("exchange.max_in_flight", max_in_flight, 1..=100_000);
-    let exchange = match raw.exchange {
-        Some(exchange) => exchange_of(exchange, &mut problems),
-        None => problems
-            .refuse("exchange", "missing; a session_cookie needs cluster, authority and path of the auth service"),
-    };
+    if raw.exchange.is_none() && takes_sessions {
+        problems.add("exchange", "missing; a session_cookie needs cluster, authority and path of the auth service");
+    }
+    let exchange = raw.exchange.and_then(|exchange| exchange_of(exchange, &mut problems));
     let cache = limits(&raw.cache, &mut problems);
-    let verifier = verifier(raw.token, environment, &mut problems);
-    let routes =
-        raw.routes.into_iter().enumerate().map(|(i, route)| route_of(&format!("routes[{i}]"), route, &mut problems));
-    let routes: Option<Vec<_>> = routes.collect::<Vec<_>>().into_iter().collect();
-    let remove_session_cookie = raw.upstream.remove_session_cookie;
-    match (cookies, exchange, cache, verifier, routes) {
-        (Some(cookies), Some(exchange), Some(cache), Some(verifier), Some(routes)) if problems.0.is_empty() => {
-            let routes = RouteTable::new(routes);
-            Ok(Config { cookies, exchange, max_in_flight, cache, verifier, routes, remove_session_cookie, warnings })
+    let routes = raw.routes.into_iter().enumerate();
+    let routes = routes.map(|(i, route)| route_of(&format!("routes[{i}]"), route, &mut problems)).collect::<Vec<_>>();
+    let routes: Option<Vec<Route>> = routes.into_iter().collect();
+    let kept_claims = routes.iter().flatten().flat_map(|route| &route.policy.require).flat_map(|r| r.looks_at());
+    let kept_claims = kept_claims.map(str::to_owned).collect();
+    let token = token_rules(raw.token, kept_claims, environment, &mut problems);
+    match (credentials, cache, token, routes) {
+        (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
+            let (token_rules, routes) = (Rc::new(rules), RouteTable::new(routes));
+            Ok(Config { credentials, exchange, max_in_flight, cache, keys, token_rules, routes, warnings })
         }
         _ => Err(problems.0),
     }
@@ -85,38 +94,68 @@ fn warnings(token: &RawToken) -> Vec<String> {
     warnings
 }
 
-fn cookies(credentials: Vec<RawCredential>, problems: &mut Problems) -> Option<SessionCookies> {
-    let mut listed = credentials.into_iter().filter_map(|credential| match credential {
-        RawCredential::SessionCookie(cookie) => Some(cookie),
-        RawCredential::Bearer(_) | RawCredential::TokenCookie(_) => None,
-    });
-    let Some(RawSessionCookie { names, companions }) = listed.next() else {
+fn credentials(raw: Vec<RawCredential>, remove_cookies: bool, problems: &mut Problems) -> Option<Credentials> {
+    if raw.is_empty() {
         return problems.refuse("credentials", r#"missing; list at least one, for example [{"session_cookie": {}}]"#);
-    };
-    if listed.next().is_some() {
-        problems.add("credentials", "session_cookie is listed twice; list all cookie names in one");
     }
-    if names.is_empty() {
-        problems.add("credentials[0].session_cookie.names", "empty; leave the key out for better-auth's names");
-    }
-    let all: Vec<(String, &String)> = numbered("names", &names).chain(numbered("companions", &companions)).collect();
-    for (i, (place, name)) in all.iter().enumerate() {
-        let path = format!("credentials[0].session_cookie.{place}");
-        if !is_token(name) {
-            problems.add(path, format!("{name:?} is not a cookie name"));
-        } else if all.iter().take(i).any(|(_, earlier)| earlier == name) {
-            problems.add(path, format!("{name:?} is listed before; list each cookie once"));
+    let (mut order, mut cookies) = (Vec::new(), CookieNames::default());
+    for (i, credential) in raw.into_iter().enumerate() {
+        let (kind, name) = match &credential {
+            RawCredential::Bearer(_) => (Kind::Bearer, "bearer"),
+            RawCredential::SessionCookie(_) => (Kind::SessionCookie, "session_cookie"),
+            RawCredential::TokenCookie(_) => (Kind::TokenCookie, "token_cookie"),
+        };
+        let path = format!("credentials[{i}].{name}");
+        if order.contains(&kind) {
+            problems.add(&path, "listed before; list each kind once, with all its cookie names");
+        }
+        order.push(kind);
+        match credential {
+            RawCredential::Bearer(_) => {}
+            RawCredential::SessionCookie(RawSessionCookie { names, companions }) => {
+                cookie_names(&path, "names", &names, &cookies, problems);
+                cookies.sessions.extend(names);
+                for (place, name) in numbered("companions", &companions) {
+                    cookie_name(&format!("{path}.{place}"), name, &cookies, problems);
+                }
+                cookies.companions.extend(companions);
+            }
+            RawCredential::TokenCookie(RawTokenCookie { names }) => {
+                cookie_names(&path, "names", &names, &cookies, problems);
+                cookies.tokens.extend(names);
+            }
         }
     }
-    Some(SessionCookies::new(names, companions))
+    Some(Credentials { order, cookies, remove_cookies })
+}
+
+fn cookie_names(path: &str, list: &str, names: &[String], listed: &CookieNames, problems: &mut Problems) {
+    if names.is_empty() {
+        problems.add(format!("{path}.{list}"), "empty; name the cookie");
+    }
+    for (i, (place, name)) in numbered(list, names).enumerate() {
+        if names.iter().take(i).any(|earlier| earlier == name) {
+            problems.add(format!("{path}.{place}"), format!("{name:?} is listed before; list each cookie once"));
+        } else {
+            cookie_name(&format!("{path}.{place}"), name, listed, problems);
+        }
+    }
+}
+
+fn cookie_name(path: &str, name: &String, listed: &CookieNames, problems: &mut Problems) {
+    let CookieNames { sessions, companions, tokens } = listed;
+    if !is_token(name) {
+        problems.add(path, format!("{name:?} is not a cookie name"));
+    } else if [sessions, companions, tokens].iter().any(|list| list.contains(name)) {
+        problems.add(path, format!("{name:?} is listed before; list each cookie once"));
+    }
 }
 
 fn exchange_of(raw: RawExchange, problems: &mut Problems) -> Option<Exchange> {
     if raw.cluster.trim().is_empty() {
         problems.add("exchange.cluster", "empty; name the Envoy cluster of the auth service");
     }
-    if raw.authority.is_empty() || !raw.authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
-    {
+    if !is_authority(&raw.authority) {
         problems.add("exchange.authority", format!("{:?} is not a host, or a host and a port", raw.authority));
     }
     if !is_request_target(&raw.path) {
@@ -203,13 +242,16 @@ fn limits(raw: &RawCache, problems: &mut Problems) -> Option<Limits> {
     })
 }
 
-fn verifier(raw: RawToken, environment: Environment<'_>, problems: &mut Problems) -> Option<Verifier> {
+fn token_rules(
+    raw: RawToken,
+    kept_claims: BTreeSet<String>,
+    environment: Environment<'_>,
+    problems: &mut Problems,
+) -> Option<(KeySource, TokenRules)> {
     problems.span("token.leeway", raw.leeway, Duration::ZERO..=Duration::from_secs(300), r#""0s" to "5m""#);
-    if raw.algorithms.is_empty() {
-        problems.add("token.algorithms", "empty; list the algorithms of your tokens, for example [\"HS256\"]");
-    }
-    for (place, algorithm) in numbered("algorithms", &raw.algorithms).filter(|(_, algorithm)| *algorithm != "HS256") {
-        problems.add(format!("token.{place}"), format!("{algorithm:?} is not supported by this version; \"HS256\" is"));
+    if let Some(max) = raw.max_lifetime {
+        let (second, year) = (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
+        problems.span("token.max_lifetime", max, second..=year, r#""1s" to "8784h", or null,"#);
     }
     for (list, values) in
         [("audiences", &raw.audiences), ("required_claims", &raw.required_claims), ("types", &raw.types)]
@@ -221,37 +263,15 @@ fn verifier(raw: RawToken, environment: Environment<'_>, problems: &mut Problems
     if raw.issuer.as_deref() == Some("") {
         problems.add("token.issuer", "empty; write the `iss` of your tokens, or leave the key out");
     }
-    let secret = secret(raw.keys.secret_env, environment, problems)?;
-    let rules = ClaimRules {
+    let (keys, algorithms) = super::keys::check(raw.keys, raw.algorithms, environment, problems)?;
+    let claims = ClaimRules {
         issuer: raw.issuer,
         audiences: raw.audiences,
         required: raw.required_claims,
         leeway: raw.leeway.0,
+        max_lifetime: raw.max_lifetime.map(|span| span.0),
     };
-    let verifier = Verifier::hs256(&secret, raw.types, rules);
-    if verifier.is_none() {
-        let text = format!(
-            "the secret in that variable is shorter than {MIN_HS256_SECRET} bytes, too short for HS256 (RFC 7518 §3.2)"
-        );
-        problems.add("token.keys.secret_env", text);
-    }
-    verifier
-}
-
-fn secret(variable: Option<String>, environment: Environment<'_>, problems: &mut Problems) -> Option<Secret<Vec<u8>>> {
-    let Some(variable) = variable else {
-        return problems.refuse("token.keys", "missing secret_env, the environment variable that holds the secret");
-    };
-    match environment(&variable) {
-        Some(secret) => Some(Secret::new(secret.into_bytes())),
-        None => {
-            let text = format!(
-                "the environment variable {variable:?} is not set for the module; export it and list it under \
-                 vm_config.environment_variables.host_env_keys"
-            );
-            problems.refuse("token.keys.secret_env", text)
-        }
-    }
+    Some((keys, TokenRules { algorithms, types: raw.types, claims, kept_claims }))
 }
 
 fn route_of(path: &str, raw: RawRoute, problems: &mut Problems) -> Option<Route> {
@@ -266,11 +286,32 @@ fn route_of(path: &str, raw: RawRoute, problems: &mut Problems) -> Option<Route>
             );
         }
     }
+    let require = raw.require.map(|require| requirement(path, raw.auth, require, problems));
     Some(Route {
         path: path_match(&format!("{path}.match"), &raw.matched, problems)?,
         methods: raw.matched.methods,
-        policy: Policy { auth: raw.auth, pass_authorization: raw.pass_authorization },
+        policy: Policy {
+            auth: raw.auth,
+            pass_authorization: raw.pass_authorization,
+            require: require.into_iter().collect(),
+        },
     })
+}
+
+fn requirement(path: &str, auth: Auth, raw: RawRequire, problems: &mut Problems) -> Rc<Requirement> {
+    if auth == Auth::Off {
+        problems.add(format!("{path}.require"), "a route with auth \"off\" looks at no claims; make it \"required\"");
+    }
+    if raw.claims.is_empty() && raw.scopes.is_empty() {
+        problems.add(format!("{path}.require"), "empty; name claims or scopes, or leave the key out");
+    }
+    for (claim, value) in raw.claims.iter().filter(|(_, value)| value.is_null()) {
+        problems.add(format!("{path}.require.claims.{claim}"), format!("{value} is what no claim is required to be"));
+    }
+    for (place, scope) in numbered("scopes", &raw.scopes).filter(|(_, s)| s.is_empty() || s.contains(' ')) {
+        problems.add(format!("{path}.require.{place}"), format!("{scope:?} is not one scope; write each by itself"));
+    }
+    Rc::new(Requirement::new(raw.claims.into_iter().collect(), raw.scopes))
 }
 
 fn path_match(path: &str, raw: &RawMatch, problems: &mut Problems) -> Option<PathMatch> {
@@ -295,23 +336,26 @@ fn numbered<'a>(list: &str, values: &'a [String]) -> impl Iterator<Item = (Strin
 }
 
 impl Problems {
-    fn add(&mut self, path: impl Into<String>, text: impl Into<String>) {
+    /// Adds a problem.
+    pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) {
         self.0.push(Problem::new(path, text));
     }
 
-    /// Adds a problem where there can be no value.
-    fn refuse<T>(&mut self, path: impl Into<String>, text: impl Into<String>) -> Option<T> {
+    /// Adds a problem where there can be no value; answers the absence of one.
+    pub fn refuse<T>(&mut self, path: impl Into<String>, text: impl Into<String>) -> Option<T> {
         self.add(path, text);
         None
     }
 
-    fn range(&mut self, path: &str, value: usize, allowed: RangeInclusive<usize>) {
+    /// Adds a problem unless the value is within the range.
+    pub fn range(&mut self, path: &str, value: usize, allowed: RangeInclusive<usize>) {
         if !allowed.contains(&value) {
             self.add(path, format!("{value} is out of range; {} to {} works", allowed.start(), allowed.end()));
         }
     }
 
-    fn span(&mut self, path: &str, value: Span, allowed: RangeInclusive<Duration>, works: &str) {
+    /// Adds a problem unless the time is within the range, which `works` tells in words.
+    pub fn span(&mut self, path: &str, value: Span, allowed: RangeInclusive<Duration>, works: &str) {
         if !allowed.contains(&value.0) {
             self.add(path, format!("{:?} is out of range; {works} works", value.0));
         }

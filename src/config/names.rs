@@ -19,3 +19,8 @@ pub fn is_field_value(value: &str) -> bool {
 pub fn is_request_target(target: &str) -> bool {
     target.starts_with('/') && target.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b'#')
 }
+
+/// Whether `authority` can be an `:authority`: a host, or a host and a port.
+pub fn is_authority(authority: &str) -> bool {
+    !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
+}

@@ -4,14 +4,14 @@
 //! same, so that it is refused by name instead of being taken for a slip of the pen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, de};
 use serde_json::Value;
 
 use super::Problem;
+use super::span::Span;
 use crate::routes::Auth;
 
 /// Reads a document into its keys.
@@ -50,8 +50,8 @@ pub struct RawConfig {
 #[serde(rename_all = "snake_case")]
 pub enum RawCredential {
     SessionCookie(RawSessionCookie),
-    Bearer(Unsupported),
-    TokenCookie(Unsupported),
+    Bearer(RawBearer),
+    TokenCookie(RawTokenCookie),
 }
 
 #[derive(Deserialize)]
@@ -61,6 +61,16 @@ pub struct RawSessionCookie {
     pub names: Vec<String>,
     #[serde(default = "default_companions")]
     pub companions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBearer {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTokenCookie {
+    pub names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -122,8 +132,7 @@ pub struct RawToken {
     pub issuer: Option<String>,
     #[serde(default)]
     pub audiences: Vec<String>,
-    #[serde(default = "default_algorithms")]
-    pub algorithms: Vec<String>,
+    pub algorithms: Option<Vec<String>>,
     pub keys: RawKeys,
     #[serde(default = "default_leeway")]
     pub leeway: Span,
@@ -131,18 +140,27 @@ pub struct RawToken {
     pub required_claims: Vec<String>,
     #[serde(default = "default_types")]
     pub types: Vec<String>,
-    #[serde(rename = "max_lifetime")]
-    _max_lifetime: Option<Unsupported>,
+    pub max_lifetime: Option<Span>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawKeys {
     pub secret_env: Option<String>,
-    #[serde(rename = "jwks")]
-    _jwks: Option<Unsupported>,
-    #[serde(rename = "local_jwks")]
-    _local_jwks: Option<Unsupported>,
+    pub jwks: Option<RawJwks>,
+    pub local_jwks: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawJwks {
+    pub cluster: String,
+    pub authority: String,
+    pub path: String,
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    #[serde(default = "default_refresh")]
+    pub refresh: Span,
 }
 
 #[derive(Deserialize)]
@@ -154,8 +172,16 @@ pub struct RawRoute {
     pub auth: Auth,
     #[serde(default)]
     pub pass_authorization: bool,
-    #[serde(rename = "require")]
-    _require: Option<Unsupported>,
+    pub require: Option<RawRequire>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRequire {
+    #[serde(default)]
+    pub claims: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub scopes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -189,10 +215,6 @@ pub struct Unsupported;
 /// A string that may be a secret: an error about it does not repeat it.
 pub struct HiddenString(pub String);
 
-/// A length of time, written as a whole number and a unit: `ms`, `s`, `m` or `h`.
-#[derive(Clone, Copy)]
-pub struct Span(pub Duration);
-
 impl<'de> Deserialize<'de> for Unsupported {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         de::IgnoredAny::deserialize(deserializer)?;
@@ -207,38 +229,6 @@ impl<'de> Deserialize<'de> for HiddenString {
             _ => Err(D::Error::custom("not a string; put quotes around it")),
         }
     }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SpanVisitor;
-        impl Visitor<'_> for SpanVisitor {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a duration such as "500ms", "30s" or "10m""#)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
-                span(text).map(Span).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(SpanVisitor)
-    }
-}
-
-fn span(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(unit_at)?;
-    let count: u64 = number.parse().ok()?;
-    let millis = match unit {
-        "ms" => count,
-        "s" => count.checked_mul(1000)?,
-        "m" => count.checked_mul(60_000)?,
-        "h" => count.checked_mul(3_600_000)?,
-        _ => return None,
-    };
-    Some(Duration::from_millis(millis))
 }
 
 /// `off` without quotes is the boolean `false` to the YAML parsers of Envoy and Kubernetes, so that is
@@ -314,8 +304,8 @@ const fn default_max_body_bytes() -> usize {
     65_536
 }
 
-fn default_algorithms() -> Vec<String> {
-    strings(&["HS256"])
+const fn default_refresh() -> Span {
+    Span(Duration::from_secs(600))
 }
 
 const fn default_leeway() -> Span {

@@ -115,6 +115,30 @@ pub fn reply_body(limit: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, limit).ok().flatten().unwrap_or_default()
 }
 
+/// Whether the host's cryptography takes `signature` for one of the public key `spki` over `text`;
+/// `false` too when it has no such function.
+///
+/// The message is `envoy.source.extensions.common.wasm.VerifySignatureArguments`.
+pub fn verify_signature(hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) -> bool {
+    let mut arguments = Vec::new();
+    prost::encoding::string::encode(1, &hash.to_owned(), &mut arguments);
+    for (tag, value) in [(2, spki), (3, signature), (4, text)] {
+        prost::encoding::bytes::encode(tag, &value.to_vec(), &mut arguments);
+    }
+    // The field `result`, number 1, is true.
+    matches!(hostcalls::call_foreign_function("verify_signature", Some(&arguments)), Ok(Some(result)) if result == [8, 1])
+}
+
+/// Data that the workers of this process share under the module's `vm_id`.
+pub fn shared(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_shared_data(name).ok().and_then(|(data, _)| data)
+}
+
+/// Shares data with the other workers; the last writer wins.
+pub fn share(name: &str, data: &[u8]) {
+    let _ = hostcalls::set_shared_data(name, Some(data), None);
+}
+
 /// Defines a metric; each call takes a new id, so once is enough.
 pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     hostcalls::define_metric(kind, name).ok()

@@ -5,12 +5,13 @@ use std::time::Duration;
 use proxy_wasm::types::MetricType;
 
 use super::host;
-use crate::stats::{Counter, IN_FLIGHT, LATENCY, Stats};
+use crate::stats::{Counter, HOST_ALGORITHMS, IN_FLIGHT, LATENCY, Stats};
 
 /// What of the counts Envoy has been told already.
 pub struct Metrics {
     counters: Vec<Reported>,
     in_flight: Reported,
+    host_algorithms: Reported,
     latency: Option<u32>,
 }
 
@@ -26,6 +27,7 @@ impl Metrics {
         Self {
             counters: Counter::ALL.iter().map(|counter| define(MetricType::Counter, counter.name())).collect(),
             in_flight: define(MetricType::Gauge, IN_FLIGHT),
+            host_algorithms: define(MetricType::Gauge, HOST_ALGORITHMS),
             latency: host::define_metric(MetricType::Histogram, LATENCY),
         }
     }
@@ -37,6 +39,11 @@ impl Metrics {
             reported.move_to(i64::try_from(stats.get(*counter)).unwrap_or(i64::MAX));
         }
         self.in_flight.move_to(i64::try_from(in_flight).unwrap_or(i64::MAX));
+    }
+
+    /// Reports how many algorithms the host verifies.
+    pub fn report_host_algorithms(&mut self, count: usize) {
+        self.host_algorithms.move_to(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Reports how long a callout took.

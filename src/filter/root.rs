@@ -11,25 +11,36 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use super::host;
 use super::metrics::Metrics;
+use super::shared_keys::SharedKeys;
+use super::signatures::HostSignatures;
 use super::stream::FilterStream;
 use crate::authenticator::{Authenticator, Failure, Outcome, Settled, Step};
 use crate::config::{Config, TICK};
 use crate::exchange::CalloutReply;
 use crate::flight::FlightId;
+use crate::keys::{Keys, Loaded};
+use crate::token::algorithm::Algorithm;
 
 /// The filter on one worker.
 pub struct FilterRoot {
     id: u32,
     worker: Option<Rc<Worker>>,
     metrics: Option<Metrics>,
-    callouts: HashMap<u32, FlightId>,
+    callouts: HashMap<u32, Asked>,
     failures: BTreeMap<Failure, u32>,
+}
+
+/// What a callout was made for.
+#[derive(Clone, Copy)]
+enum Asked {
+    Exchange(FlightId),
+    Keys,
 }
 
 /// What the root shares with the requests of its worker.
@@ -49,13 +60,14 @@ impl FilterRoot {
 
     /// Makes every callout that is due.
     fn make_callouts(&mut self, worker: &Worker) {
-        loop {
+        self.fetch_keys(worker);
+        while let Some(exchange) = &worker.config.exchange {
             let now = host::now();
             let next = worker.authenticator.borrow_mut().next_callout(now);
             let Some((flight, callout)) = next else { break };
-            match host::dispatch(&worker.config.exchange.cluster, &callout, worker.config.exchange.timeout) {
+            match host::dispatch(&exchange.cluster, &callout, exchange.timeout) {
                 Some(token) => {
-                    self.callouts.insert(token, flight);
+                    self.callouts.insert(token, Asked::Exchange(flight));
                 }
                 None => {
                     let outcome = worker.authenticator.borrow_mut().on_not_sent(flight, now);
@@ -64,6 +76,51 @@ impl FilterRoot {
             }
         }
         self.report(worker);
+    }
+
+    /// Fetches the keys if they are wanted, or takes over what another worker has just fetched.
+    fn fetch_keys(&mut self, worker: &Worker) {
+        let wanted = worker.authenticator.borrow().wants_keys();
+        let Some(endpoint) = worker.config.keys.endpoint().filter(|_| wanted) else { return };
+        let now = host::now();
+        let shared = SharedKeys::read(endpoint);
+        let shared = shared.filter(|keys| worker.authenticator.borrow().may_adopt_keys(keys.stamp, now));
+        if let Some(SharedKeys { stamp, document }) = shared {
+            let outcome = worker.authenticator.borrow_mut().on_shared_keys(&document, stamp, now);
+            return self.carry_out(outcome);
+        }
+        let fetch = worker.authenticator.borrow_mut().next_fetch();
+        let token = fetch.and_then(|callout| host::dispatch(&endpoint.cluster, &callout, endpoint.timeout));
+        match token {
+            Some(token) => {
+                self.callouts.insert(token, Asked::Keys);
+            }
+            None => {
+                let outcome = worker.authenticator.borrow_mut().on_keys_not_sent(now);
+                self.carry_out(outcome);
+            }
+        }
+    }
+
+    /// The answer to a callout. One byte more than is read is asked for, so that a body that is too long
+    /// shows.
+    fn take_answer(&mut self, worker: &Worker, asked: Asked) {
+        let fields = host::reply_fields();
+        let exchange_limit = worker.config.exchange.as_ref().map_or(0, |exchange| exchange.max_body_bytes);
+        let limit = match asked {
+            Asked::Exchange(_) => exchange_limit,
+            Asked::Keys => Keys::max_answer_len(),
+        };
+        let body = host::reply_body(limit.saturating_add(1));
+        let (reply, now) = (CalloutReply { fields: &fields, body: &body }, host::now());
+        let outcome = match asked {
+            Asked::Exchange(flight) => worker.authenticator.borrow_mut().on_answer(flight, &reply, now),
+            Asked::Keys => worker.authenticator.borrow_mut().on_fetched_keys(&reply, now),
+        };
+        if let Some(endpoint) = worker.config.keys.endpoint().filter(|_| outcome.loaded.is_some()) {
+            SharedKeys::write(endpoint, now, &body);
+        }
+        self.carry_out(outcome);
     }
 
     /// Settles requests that waited, and tells what went wrong.
@@ -88,6 +145,12 @@ impl FilterRoot {
         if let Some(failure) = outcome.failure {
             self.warn_of(failure);
         }
+        if let Some(Loaded { used, skipped }) = outcome.loaded {
+            debug!("{used} keys in use");
+            for reason in skipped {
+                warn!("a key of the fetched set is not used: {reason}");
+            }
+        }
     }
 
     /// Logs the first failure of a kind at once, and the others of the same second together: an outage
@@ -95,7 +158,7 @@ impl FilterRoot {
     fn warn_of(&mut self, failure: Failure) {
         let seen = self.failures.entry(failure).or_default();
         if *seen == 0 {
-            warn!("exchange failed: {failure}");
+            warn!("{failure}");
         }
         *seen = seen.saturating_add(1);
     }
@@ -103,7 +166,7 @@ impl FilterRoot {
     fn sum_up_failures(&mut self) {
         for (failure, seen) in std::mem::take(&mut self.failures) {
             if seen > 1 {
-                warn!("exchange failed {seen} times within a second: {failure}");
+                warn!("{seen} times within a second: {failure}");
             }
         }
     }
@@ -118,13 +181,8 @@ impl FilterRoot {
 
 impl Context for FilterRoot {
     fn on_http_call_response(&mut self, token: u32, _: usize, _: usize, _: usize) {
-        let (Some(worker), Some(flight)) = (self.worker.clone(), self.callouts.remove(&token)) else { return };
-        let fields = host::reply_fields();
-        // One byte more than is read, so that a body that is too long shows.
-        let body = host::reply_body(worker.config.exchange.max_body_bytes.saturating_add(1));
-        let reply = CalloutReply { fields: &fields, body: &body };
-        let outcome = worker.authenticator.borrow_mut().on_answer(flight, &reply, host::now());
-        self.carry_out(outcome);
+        let (Some(worker), Some(asked)) = (self.worker.clone(), self.callouts.remove(&token)) else { return };
+        self.take_answer(&worker, asked);
         self.make_callouts(&worker);
     }
 }
@@ -145,17 +203,21 @@ impl RootContext for FilterRoot {
         for warning in &config.warnings {
             warn!("configuration: {warning}");
         }
+        let random = RandomState::new().build_hasher().finish();
         // The name is this root's alone: registering one again would take the queue from its owner.
-        let name = format!("session-bearer-{:016x}", RandomState::new().build_hasher().finish());
-        let Some(queue) = host::register_queue(&name) else {
+        let Some(queue) = host::register_queue(&format!("session-bearer-{random:016x}")) else {
             error!("the host gave no queue; is proxy_register_shared_queue among the allowed capabilities?");
             return false;
         };
         host::tick_every(TICK);
-        let authenticator = RefCell::new(Authenticator::new(Rc::clone(&config)));
-        self.metrics.get_or_insert_with(Metrics::define);
+        let metrics = self.metrics.get_or_insert_with(Metrics::define);
+        let signatures = HostSignatures::probe();
+        metrics.report_host_algorithms(signatures.algorithms().len());
+        info!("configured; verified by the host: {}", list(signatures.algorithms()));
+        let authenticator = RefCell::new(Authenticator::new(Rc::clone(&config), Rc::new(signatures), random));
         self.worker = Some(Rc::new(Worker { authenticator, queue, config }));
-        info!("configured");
+        // Keys that have to be fetched are fetched before anybody asks.
+        host::ring(queue);
         true
     }
 
@@ -182,4 +244,9 @@ impl RootContext for FilterRoot {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+fn list(algorithms: &[Algorithm]) -> String {
+    let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::TokenError;
 use crate::time::UnixTime;
 
-/// What a token's claims must say.
-#[derive(Debug)]
+/// What a token's claims must say. The default asks for an `exp` and nothing else.
+#[derive(Debug, Default)]
 pub struct ClaimRules {
     /// The one accepted `iss`; `None` accepts any.
     pub issuer: Option<String>,
@@ -18,6 +18,8 @@ pub struct ClaimRules {
     pub required: Vec<String>,
     /// How far clocks may differ.
     pub leeway: Duration,
+    /// The longest a token may be made to last, from `iat` to `exp`; `None` for any time.
+    pub max_lifetime: Option<Duration>,
 }
 
 impl ClaimRules {
@@ -38,10 +40,18 @@ impl ClaimRules {
                 return Err(TokenError::Premature);
             }
         }
+        self.check_lifetime(claims, expires)?;
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
         let present = |name: &String| claims.get(name).is_some_and(|value| !value.is_null());
         if self.required.iter().all(present) { Ok(expires) } else { Err(TokenError::RequiredClaim) }
+    }
+
+    /// A bound on the lifetime needs to know when it began.
+    fn check_lifetime(&self, claims: &Map<String, Value>, expires: UnixTime) -> Result<(), TokenError> {
+        let Some(max) = self.max_lifetime else { return Ok(()) };
+        let issued = numeric_date(claims, "iat")?.ok_or(TokenError::Lifetime)?;
+        if expires.since(issued) <= max { Ok(()) } else { Err(TokenError::Lifetime) }
     }
 
     /// Issuers compare whole; a substring is another issuer (CVE-2024-53861).

@@ -1,40 +1,57 @@
 //! The one place that turns bytes into a [`VerifiedToken`].
 //!
-//! Order matters: what is cheap and decides by itself comes before the signature, and no claim is
-//! believed before the signature holds.
+//! Order matters. What is cheap and decides by itself comes first, so that garbage costs no signature;
+//! nothing comes out before the signature holds.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
+use super::algorithm::Algorithm;
 use super::claims::ClaimRules;
 use super::compact::Compact;
+use super::key::{Key, KeyId};
+use super::keyset::KeySet;
+use super::signature::Signatures;
 use super::{TokenError, VerifiedToken};
 use crate::json;
-use crate::secret::Secret;
 use crate::time::UnixTime;
 
-/// The least length of an HS256 secret in bytes: that of the hash (RFC 7518 §3.2).
-pub const MIN_HS256_SECRET: usize = 32;
+/// What tokens have to be like, whatever the keys are.
+#[derive(Debug)]
+pub struct TokenRules {
+    /// The algorithms that are allowed.
+    pub algorithms: Vec<Algorithm>,
+    /// The accepted `typ`; a token without one is accepted.
+    pub types: Vec<String>,
+    /// What the claims have to say.
+    pub claims: ClaimRules,
+    /// The claims that are kept with a verified token.
+    pub kept_claims: BTreeSet<String>,
+}
 
-/// Verifies tokens against one secret and one set of rules.
+/// Verifies tokens.
 pub struct Verifier {
-    key: Secret<DecodingKey>,
-    types: Vec<String>,
-    rules: ClaimRules,
+    rules: Rc<TokenRules>,
+    signatures: Rc<dyn Signatures>,
+}
+
+/// What a JOSE header says, as far as it is listened to.
+struct JoseHeader {
+    algorithm: Algorithm,
+    kid: Option<String>,
 }
 
 impl Verifier {
-    /// A verifier of HS256 tokens signed with `secret`, whose `typ` is one of `types` or absent.
-    ///
-    /// `None` when the secret is shorter than [`MIN_HS256_SECRET`].
-    pub fn hs256(secret: &Secret<Vec<u8>>, types: Vec<String>, rules: ClaimRules) -> Option<Self> {
-        let long_enough = secret.expose().len() >= MIN_HS256_SECRET;
-        long_enough.then(|| Self { key: Secret::new(DecodingKey::from_secret(secret.expose())), types, rules })
+    /// A verifier that holds tokens to `rules` and has `signatures` do the mathematics.
+    pub fn new(rules: Rc<TokenRules>, signatures: Rc<dyn Signatures>) -> Self {
+        Self { rules, signatures }
     }
 
-    /// Verifies `token` at the moment `now`.
+    /// Verifies `token` with one of `keys` at the moment `now`.
     ///
     /// # Errors
     /// The first thing wrong with it, as a [`TokenError`].
@@ -43,32 +60,65 @@ impl Verifier {
     /// `token` is the attacker's choice, or that of a compromised route to the auth service. The
     /// algorithm is the key's; the token only gets to agree with it (RFC 8725 §3.1). Keys and key
     /// locations inside the token (`jwk`, `jku`, `x5c`, …) are never looked at.
-    pub fn verify(&self, token: &[u8], now: UnixTime) -> Result<VerifiedToken, TokenError> {
+    pub fn verify(&self, token: &[u8], keys: &KeySet, now: UnixTime) -> Result<VerifiedToken, TokenError> {
         let compact = Compact::parse(token)?;
-        self.check_header(&object(compact.header).ok_or(TokenError::Header)?)?;
-        let signature =
-            crypto::verify(compact.signature, compact.signed.as_bytes(), self.key.expose(), Algorithm::HS256);
-        if !matches!(signature, Ok(true)) {
-            return Err(TokenError::Signature);
-        }
+        let header = self.read_header(compact.header)?;
         let claims = object(compact.payload).ok_or(TokenError::Claims)?;
-        let expires = self.rules.check(&claims, now)?;
-        Ok(VerifiedToken::new(compact.token, expires, self.rules.leeway))
+        let expires = self.rules.claims.check(&claims, now)?;
+        let signer = self.find_signer(&compact, &header, keys)?;
+        Ok(VerifiedToken::new(compact.token, expires, self.rules.claims.leeway, signer, self.kept(claims)))
     }
 
-    fn check_header(&self, header: &Map<String, Value>) -> Result<(), TokenError> {
+    /// Verifies `token` as a signed text only: answers which of `keys` signed it, and the payload.
+    ///
+    /// # Errors
+    /// The first thing wrong with its form, its header or its signature, as a [`TokenError`].
+    ///
+    /// # Security
+    /// Nothing is said about the payload, which may be no claims at all, or claims that have expired. So
+    /// this is no [`VerifiedToken`], and lets no request pass.
+    pub fn verify_signature(&self, token: &[u8], keys: &KeySet) -> Result<(KeyId, Vec<u8>), TokenError> {
+        let compact = Compact::parse(token)?;
+        let header = self.read_header(compact.header)?;
+        let payload = URL_SAFE_NO_PAD.decode(compact.payload).map_err(|_| TokenError::Form)?;
+        Ok((self.find_signer(&compact, &header, keys)?, payload))
+    }
+
+    fn find_signer(&self, compact: &Compact<'_>, header: &JoseHeader, keys: &KeySet) -> Result<KeyId, TokenError> {
+        let signature = URL_SAFE_NO_PAD.decode(compact.signature).map_err(|_| TokenError::Signature)?;
+        let candidates = keys.candidates(header.kid.as_deref(), header.algorithm)?;
+        let holds = |key: &&Key| self.signatures.verify(key, header.algorithm, compact.signed.as_bytes(), &signature);
+        candidates.into_iter().find(holds).map(Key::id).ok_or(TokenError::Signature)
+    }
+
+    fn read_header(&self, part: &str) -> Result<JoseHeader, TokenError> {
+        let header = object(part).ok_or(TokenError::Header)?;
         // RFC 7515 §4.1.11: what `crit` lists must be understood, and nothing it could list is.
         if ["crit", "b64", "zip", "enc"].iter().any(|name| header.contains_key(*name)) {
             return Err(TokenError::Header);
         }
-        if header.get("alg").and_then(Value::as_str) != Some("HS256") {
-            return Err(TokenError::Algorithm);
-        }
+        let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);
+        let allowed = algorithm.filter(|algorithm| self.rules.algorithms.contains(algorithm));
+        let algorithm = allowed.ok_or(TokenError::Algorithm)?;
         match header.get("typ") {
-            None => Ok(()),
-            Some(Value::String(typ)) if self.types.iter().any(|t| t.eq_ignore_ascii_case(media_type(typ))) => Ok(()),
-            Some(_) => Err(TokenError::Type),
+            None => {}
+            Some(Value::String(typ)) if self.accepts_type(media_type(typ)) => {}
+            Some(_) => return Err(TokenError::Type),
         }
+        let kid = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(TokenError::Header),
+        };
+        Ok(JoseHeader { algorithm, kid })
+    }
+
+    fn accepts_type(&self, typ: &str) -> bool {
+        self.rules.types.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ))
+    }
+
+    fn kept(&self, claims: Map<String, Value>) -> Map<String, Value> {
+        claims.into_iter().filter(|(name, _)| self.rules.kept_claims.contains(name)).collect()
     }
 }
 

@@ -6,7 +6,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use session_bearer::config::{Config, Problem};
 use session_bearer::request::Field;
+use session_bearer::secret::Secret;
 use session_bearer::time::UnixTime;
+use session_bearer::token::key::Key;
+use session_bearer::token::keyset::KeySet;
 
 /// The secret of the auth service and the filter; 32 bytes, the least for HS256.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -86,6 +89,11 @@ pub fn base64url(bytes: &[u8]) -> String {
 pub fn sign_by_library(claims: &Value) -> String {
     let claims: Map<String, Value> = claims.as_object().unwrap().clone();
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// The key set that holds [`SECRET`] alone.
+pub fn secret_keys() -> KeySet {
+    KeySet::secret(Key::secret(&Secret::new(SECRET.as_bytes().to_vec())))
 }
 
 /// The head of a request.

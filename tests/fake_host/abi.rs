@@ -2,6 +2,7 @@
 
 #![allow(improper_ctypes, improper_ctypes_definitions, reason = "the SDK declares its enums in these places")]
 
+use std::io::Write as _;
 use std::slice;
 
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
@@ -53,7 +54,7 @@ module_calls! {
 }
 
 /// Notes the call and answers it.
-fn called(name: &'static str, answer: impl FnOnce(&mut Host) -> Status) -> Status {
+pub(super) fn called(name: &'static str, answer: impl FnOnce(&mut Host) -> Status) -> Status {
     HOST.with(|host| {
         let host = &mut host.borrow_mut();
         host.calls.push(name);
@@ -61,17 +62,17 @@ fn called(name: &'static str, answer: impl FnOnce(&mut Host) -> Status) -> Statu
     })
 }
 
-fn bytes<'a>(data: *const u8, size: usize) -> &'a [u8] {
+pub(super) fn bytes<'a>(data: *const u8, size: usize) -> &'a [u8] {
     // SAFETY: the SDK passes the address and length of a slice of its own.
     if data.is_null() { &[] } else { unsafe { slice::from_raw_parts(data, size) } }
 }
 
-fn text(data: *const u8, size: usize) -> String {
+pub(super) fn text(data: *const u8, size: usize) -> String {
     String::from_utf8(bytes(data, size).to_vec()).expect("UTF-8")
 }
 
 /// Hands bytes over as Envoy does: in memory the module frees.
-fn hand_over(value: Vec<u8>, data: *mut *mut u8, size: *mut usize) {
+pub(super) fn hand_over(value: Vec<u8>, data: *mut *mut u8, size: *mut usize) {
     let value = value.into_boxed_slice();
     // SAFETY: the SDK passes the addresses of two variables of its own.
     unsafe {
@@ -116,6 +117,12 @@ fn current_fields(host: &mut Host) -> Option<&mut Vec<Field>> {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_log(level: LogLevel, data: *const u8, size: usize) -> Status {
+    // The SDK has panics logged. That is how a test fails too, often in the middle of a call, which ends the
+    // process: what is not written at once is lost.
+    if std::thread::panicking() {
+        let _ = writeln!(std::io::stderr(), "{}", text(data, size));
+        return Status::Ok;
+    }
     called("proxy_log", |host| {
         host.logs.push((level, text(data, size)));
         Status::Ok
@@ -344,6 +351,38 @@ extern "C" fn proxy_record_metric(id: u32, value: u64) -> Status {
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_get_shared_data(
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+    cas: *mut u32,
+) -> Status {
+    called("proxy_get_shared_data", |host| match host.shared.get(&text(key, key_size)) {
+        Some(value) => {
+            hand_over(value.clone(), data, size);
+            put(1, cas);
+            Status::Ok
+        }
+        None => Status::NotFound,
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_shared_data(
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    value_size: usize,
+    _: u32,
+) -> Status {
+    called("proxy_set_shared_data", |host| {
+        host.shared.insert(text(key, key_size), bytes(value, value_size).to_vec());
+        Status::Ok
+    })
+}
+
 /// Host functions the SDK refers to and the filter has no business calling.
 macro_rules! never_called {
     ($($name:ident($($type:ty),*);)*) => {
@@ -360,8 +399,6 @@ never_called! {
     proxy_get_header_map_value(MapType, *const u8, usize, *mut *mut u8, *mut usize);
     proxy_add_header_map_value(MapType, *const u8, usize, *const u8, usize);
     proxy_set_property(*const u8, usize, *const u8, usize);
-    proxy_get_shared_data(*const u8, usize, *mut *mut u8, *mut usize, *mut u32);
-    proxy_set_shared_data(*const u8, usize, *const u8, usize, u32);
     proxy_resolve_shared_queue(*const u8, usize, *const u8, usize, *mut u32);
     proxy_close_stream(StreamType);
     proxy_grpc_call(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, u32, *mut u32);
@@ -370,7 +407,6 @@ never_called! {
     proxy_grpc_cancel(u32);
     proxy_grpc_close(u32);
     proxy_get_status(*mut u32, *mut *mut u8, *mut usize);
-    proxy_call_foreign_function(*const u8, usize, *const u8, usize, *mut *mut u8, *mut usize);
     proxy_done();
     proxy_get_metric(u32, *mut u64);
 }

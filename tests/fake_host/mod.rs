@@ -7,10 +7,11 @@
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
 pub mod abi;
+mod crypto;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use proxy_wasm::types::{Action, LogLevel};
@@ -36,17 +37,24 @@ pub struct Host {
     pub source_address: Vec<u8>,
     pub log_level: LogLevel,
     pub refuses_callouts: bool,
+    /// Whether the host has the foreign function `verify_signature`.
+    pub verifies_signatures: bool,
+    /// What that function answers whatever it is asked; the truth when `None`.
+    pub fixed_verdict: Option<Vec<u8>>,
     /// Every host call, in order.
     pub calls: Vec<&'static str>,
     pub logs: Vec<(LogLevel, String)>,
     pub metrics: Vec<Metric>,
     pub callouts: VecDeque<Callout>,
     pub tick_period: Option<u32>,
+    /// What the workers of a process share; it outlives the module.
+    pub shared: BTreeMap<String, Vec<u8>>,
     streams: BTreeMap<u32, Stream>,
     effective: u32,
     queue: VecDeque<Vec<u8>>,
     reply: Option<(Vec<Field>, Vec<u8>)>,
     next_token: u32,
+    is_loaded: bool,
 }
 
 pub struct Metric {
@@ -88,16 +96,20 @@ impl Default for Host {
             source_address: b"203.0.113.7:40123".to_vec(),
             log_level: LogLevel::Trace,
             refuses_callouts: false,
+            verifies_signatures: true,
+            fixed_verdict: None,
             calls: Vec::new(),
             logs: Vec::new(),
             metrics: Vec::new(),
             callouts: VecDeque::new(),
             tick_period: None,
+            shared: BTreeMap::new(),
             streams: BTreeMap::new(),
             effective: 0,
             queue: VecDeque::new(),
             reply: None,
             next_token: 1,
+            is_loaded: false,
         }
     }
 }
@@ -109,18 +121,39 @@ pub fn host<R>(look: impl FnOnce(&mut Host) -> R) -> R {
 
 /// Loads the module and configures it; answers whether it accepted the configuration.
 pub fn start(config: &Value) -> bool {
+    start_on(Host::default(), config)
+}
+
+/// The same on a host that is not as usual.
+pub fn start_on(unusual: Host, config: &Value) -> bool {
     static ENVIRONMENT: Once = Once::new();
     // SAFETY: the variable is set once, before any test reads the environment through the module.
     ENVIRONMENT.call_once(|| unsafe { std::env::set_var("JWT_SECRET", SECRET) });
+    static LOADING: Mutex<()> = Mutex::new(());
+    stop();
     host(|host| {
-        *host = Host::default();
+        *host = unusual;
         host.config = config.to_string().into_bytes();
+        host.is_loaded = true;
     });
-    abi::initialize();
+    {
+        // The SDK installs its logger here, and a second thread that does so at the same moment panics. A
+        // real VM has one thread.
+        let _alone = LOADING.lock();
+        abi::initialize();
+    }
     abi::context_create(ROOT, 0);
     abi::vm_start(ROOT);
     let size = host(|host| host.config.len());
     enter(ROOT, || abi::configure(ROOT, size))
+}
+
+/// Ends what an earlier start has left, so that one thread can see several VMs, one after the other.
+fn stop() {
+    if host(|host| host.is_loaded) {
+        host(|host| host.streams.keys().copied().collect::<Vec<_>>()).into_iter().for_each(end);
+        enter(ROOT, || abi::delete(ROOT));
+    }
 }
 
 /// A client sends a request; answers its id. The host's loop has not turned yet.

@@ -19,6 +19,7 @@ use session_bearer::request::Field;
 use session_bearer::session::SessionKey;
 use session_bearer::stats::Counter;
 use session_bearer::time::UnixTime;
+use session_bearer::token::signature::InModule;
 
 use crate::common::{self, Head, START};
 
@@ -32,6 +33,7 @@ pub struct World {
     pub failures: Vec<Failure>,
     requests: BTreeMap<StreamId, Request>,
     callouts: VecDeque<(FlightId, Rc<Callout>)>,
+    fetches: VecDeque<Callout>,
     next_stream: StreamId,
 }
 
@@ -108,14 +110,17 @@ impl World {
     /// A world with this configuration.
     pub fn with(config: &Value) -> Self {
         let config = common::read(config).unwrap_or_else(|problems| panic!("{problems:?}"));
-        Self {
-            authenticator: Authenticator::new(Rc::new(config)),
+        let mut world = Self {
+            authenticator: Authenticator::new(Rc::new(config), Rc::new(InModule), 0),
             now: START,
             failures: Vec::new(),
             requests: BTreeMap::new(),
             callouts: VecDeque::new(),
+            fetches: VecDeque::new(),
             next_stream: 1,
-        }
+        };
+        world.make_callouts();
+        world
     }
 
     /// A client sends a request.
@@ -193,6 +198,30 @@ impl World {
         self.make_callouts();
     }
 
+    /// How many fetches of keys are under way: one at most.
+    pub fn fetches(&self) -> usize {
+        self.fetches.len()
+    }
+
+    /// The key endpoint answers.
+    pub fn answer_fetch(&mut self, reply: &Reply) {
+        self.fetches.pop_front().expect("a fetch is under way");
+        let reply = CalloutReply { fields: &reply.fields, body: &reply.body };
+        let outcome = self.authenticator.on_fetched_keys(&reply, self.now);
+        self.carry_out(outcome);
+        self.make_callouts();
+    }
+
+    /// Another worker has fetched a document and shares it; answers whether it was of use.
+    pub fn share_keys(&mut self, document: &[u8], stamp: UnixTime) -> bool {
+        let adopted = self.authenticator.may_adopt_keys(stamp, self.now);
+        if adopted {
+            let outcome = self.authenticator.on_shared_keys(document, stamp, self.now);
+            self.carry_out(outcome);
+        }
+        adopted
+    }
+
     /// The host refuses the oldest callout instead of making it.
     pub fn refuse_callout(&mut self) {
         let (flight, _) = self.callouts.pop_front().expect("a callout is under way");
@@ -220,6 +249,14 @@ impl World {
         self.make_callouts();
     }
 
+    /// So many seconds pass, with a tick each.
+    pub fn ticks(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now = self.now.plus(Duration::from_secs(1));
+            self.tick();
+        }
+    }
+
     /// Time passes.
     pub fn pass(&mut self, span: Duration) {
         self.now = self.now.plus(span);
@@ -236,6 +273,9 @@ impl World {
     }
 
     fn make_callouts(&mut self) {
+        if let Some(callout) = self.authenticator.next_fetch() {
+            self.fetches.push_back(callout);
+        }
         while let Some(callout) = self.authenticator.next_callout(self.now) {
             self.callouts.push_back(callout);
         }

@@ -1,0 +1,53 @@
+//! Whether a signature holds.
+//!
+//! `jsonwebtoken` and the RustCrypto crates do the mathematics; nothing here does. What stands here are
+//! the checks these libraries leave to their caller, and the seam at which a host with faster
+//! cryptography can be asked instead.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{DecodingKeyKind, crypto};
+
+use super::algorithm::Algorithm;
+use super::key::Key;
+
+/// Something that verifies signatures: a pure function of its arguments.
+pub trait Signatures {
+    /// Whether `signature` is `key`'s over `signed`. The caller has made sure that `key` verifies
+    /// `algorithm`.
+    fn verify(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool;
+}
+
+/// Verifies within the module, whatever the host can do.
+pub struct InModule;
+
+impl Signatures for InModule {
+    fn verify(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+        match algorithm {
+            Algorithm::EdDsa => verify_ed25519(key, signed, signature),
+            _ if !is_below_modulus(key, signature) => false,
+            _ => {
+                let encoded = URL_SAFE_NO_PAD.encode(signature);
+                matches!(crypto::verify(&encoded, signed, key.material(), algorithm.library()), Ok(true))
+            }
+        }
+    }
+}
+
+/// Whether an RSA signature is a number below the modulus (RFC 8017 §5.2.2). The library does not look with
+/// RSASSA-PSS, and takes a signature plus the modulus for another good one of the same text.
+fn is_below_modulus(key: &Key, signature: &[u8]) -> bool {
+    match key.material().kind() {
+        DecodingKeyKind::RsaModulusExponent { n, .. } => signature.len() == n.len() && signature < n.as_slice(),
+        DecodingKeyKind::SecretOrDer(_) => true,
+    }
+}
+
+/// Strictly, which `jsonwebtoken` does not ask for: a signature or key of small order would let one
+/// signature pass for several messages (ed25519-speccheck).
+fn verify_ed25519(key: &Key, signed: &[u8], signature: &[u8]) -> bool {
+    let public = key.material().try_get_as_bytes().ok().and_then(|bytes| bytes.try_into().ok());
+    let public = public.and_then(|bytes| ed25519_dalek::VerifyingKey::from_bytes(bytes).ok());
+    let signature = ed25519_dalek::Signature::from_slice(signature).ok();
+    public.zip(signature).is_some_and(|(public, signature)| public.verify_strict(signed, &signature).is_ok())
+}
