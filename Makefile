@@ -32,8 +32,9 @@ wasm: ## Build the filter: target/session_bearer.wasm
 envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, ENVOY_BIN=/path/to/envoy)
 	@.make/envoy.sh
 
-bench: ## Measure what a request costs in the core alone
+bench: wasm envoy python-test ## Measure what a request costs in the core alone, and a verification in Envoy
 	cargo bench --locked
+	@$(python) benches/verify.py
 
 fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
 	@.make/fuzz.sh

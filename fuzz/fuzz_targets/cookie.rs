@@ -4,10 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use session_bearer::cookie::{Rest, SessionCookies};
+use session_bearer::cookie::{CookieNames, Rest};
 
 fuzz_target!(|data: &[u8]| {
-    let cookies = SessionCookies::new(vec!["sid".to_owned()], vec!["remember".to_owned()]);
+    let cookies =
+        CookieNames { sessions: vec!["sid".to_owned()], companions: vec!["remember".to_owned()], tokens: vec![] };
     let fields = data.split(|&byte| byte == b'\n');
     let named = |field: &[u8], name: &[u8]| -> Vec<Vec<u8>> {
         let pairs = field
