@@ -17,7 +17,7 @@ use crate::credential::Credential;
 use crate::edits::{Expired, Stripped};
 use crate::exchange::{Answer, Callout, CalloutReply, Exchange, ExchangeError};
 use crate::flight::{FlightId, Flights, Origin, StreamId, Token, Waiter};
-use crate::keys::{Keys, KeysError, Loaded};
+use crate::keys::{Keys, KeysError, Loaded, SharedDocument};
 use crate::reply::Denial;
 use crate::request::{Field, NotARequest, RequestHead};
 use crate::routes::{Auth, Policy};
@@ -138,7 +138,7 @@ impl Authenticator {
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
                 match self.flights.join_for_keys(key, request, token) {
                     Ok(joined) => Step::Wait(key, joined),
-                    Err(request) => self.deny(request, Denial::Overloaded),
+                    Err(_) => self.refuse(Denial::KeysUnavailable),
                 }
             }
             Err(error) => {
@@ -188,8 +188,8 @@ impl Authenticator {
     }
 
     /// The fetch of keys to make, if any.
-    pub fn next_fetch(&mut self) -> Option<Callout> {
-        let next = self.keys.next_fetch()?;
+    pub fn next_fetch(&mut self, now: UnixTime) -> Option<Callout> {
+        let next = self.keys.next_fetch(now)?;
         self.stats.count(Counter::KeysFetches);
         Some(next)
     }
@@ -199,10 +199,15 @@ impl Authenticator {
         self.keys.may_adopt(stamp, now)
     }
 
-    /// A key document that another worker fetched at `stamp`.
-    pub fn on_shared_keys(&mut self, document: &[u8], stamp: UnixTime, now: UnixTime) -> Outcome {
-        let loaded = self.keys.on_document(document, stamp);
+    /// A key document that another worker fetched.
+    pub fn on_shared_keys(&mut self, shared: &SharedDocument, now: UnixTime) -> Outcome {
+        let loaded = self.keys.adopt(shared, now);
         self.on_keys(loaded, now)
+    }
+
+    /// When a token last brought a fetch of keys forward.
+    pub fn keys_brought_forward(&self) -> Option<UnixTime> {
+        self.keys.last_brought_forward()
     }
 
     /// The answer to a fetch of keys.
@@ -232,8 +237,7 @@ impl Authenticator {
             }
         };
         for (flight, token) in self.flights.unpark() {
-            let verdict = self.verify(token.expose(), now);
-            all.absorb(self.land(flight, verdict.map_err(Failure::Token), now));
+            all.absorb(self.conclude_with(flight, token, now));
         }
         all
     }
@@ -255,17 +259,22 @@ impl Authenticator {
         }
     }
 
-    /// What the answer to an exchange leads to. A token that cannot be judged before newer keys are
-    /// there keeps its flight going.
+    /// What the answer to an exchange leads to.
     fn conclude(&mut self, flight: FlightId, answer: Result<Answer, ExchangeError>, now: UnixTime) -> Outcome {
         let token = match answer {
             Ok(Answer::Token(token)) => token,
             Ok(Answer::NoSession) => return self.land_refused(flight, now),
             Err(error) => return self.land(flight, Err(error.into()), now),
         };
+        self.conclude_with(flight, Token::new(token), now)
+    }
+
+    /// Judges the token of a flight. One that cannot be judged before newer keys are there keeps its
+    /// flight going; keys that were fetched too early for it may be fetched once more.
+    fn conclude_with(&mut self, flight: FlightId, token: Token, now: UnixTime) -> Outcome {
         match self.verify(token.expose(), now) {
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
-                self.flights.park(flight, Token::new(token));
+                self.flights.park(flight, token);
                 Outcome::default()
             }
             verdict => self.land(flight, verdict.map_err(Failure::Token), now),

@@ -63,6 +63,10 @@ struct Fetching {
     age: u32,
     /// Ticks until a token may bring a fetch forward again.
     cool_down: u32,
+    /// Whether a token wants the fetch that is wanted.
+    brought_forward: bool,
+    /// When a token last brought a fetch forward, on whichever worker.
+    last_brought_forward: Option<UnixTime>,
     failures: u32,
     /// When the document in use was fetched, by whichever worker.
     stamp: Option<UnixTime>,
@@ -99,6 +103,16 @@ pub enum KeysError {
     NoUsableKey,
 }
 
+/// A key document that one worker fetched for all.
+pub struct SharedDocument {
+    /// When it was fetched.
+    pub stamp: UnixTime,
+    /// When a token last brought a fetch forward, as far as the worker that fetched it knows.
+    pub brought_forward: Option<UnixTime>,
+    /// Its bytes, which are read as carefully as those of a fetch.
+    pub document: Vec<u8>,
+}
+
 /// What a document brought.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Loaded {
@@ -130,6 +144,8 @@ impl Keys {
                     due_in: 0,
                     age: 0,
                     cool_down: 0,
+                    brought_forward: false,
+                    last_brought_forward: None,
                     failures: 0,
                     stamp: None,
                     jitter: u32::try_from(random % 100).unwrap_or_default(),
@@ -158,7 +174,7 @@ impl Keys {
             State::Idle if self.set.is_empty() => false,
             State::Idle if fetching.cool_down > 0 => false,
             State::Idle => {
-                fetching.cool_down = COOL_DOWN;
+                fetching.brought_forward = true;
                 fetching.state = State::Wanted;
                 true
             }
@@ -170,10 +186,14 @@ impl Keys {
         self.fetching.as_ref().is_some_and(|fetching| fetching.state == State::Wanted)
     }
 
-    /// The fetch to be made now, if any.
-    pub fn next_fetch(&mut self) -> Option<Callout> {
+    /// The fetch to be made at `now`, if any.
+    pub fn next_fetch(&mut self, now: UnixTime) -> Option<Callout> {
         let fetching = self.fetching.as_mut().filter(|fetching| fetching.state == State::Wanted)?;
         fetching.state = State::UnderWay;
+        if std::mem::take(&mut fetching.brought_forward) {
+            fetching.cool_down = COOL_DOWN;
+            fetching.last_brought_forward = Some(now);
+        }
         Some(Callout::get(&fetching.endpoint.authority, &fetching.endpoint.path))
     }
 
@@ -189,6 +209,27 @@ impl Keys {
         })
     }
 
+    /// Takes over a document another worker fetched. If a token brought that fetch forward, tokens here
+    /// have to wait as long as those there: the workers cool down together.
+    ///
+    /// # Errors
+    /// [`KeysError`] when it brings no keys; those that are there stay.
+    pub fn adopt(&mut self, shared: &SharedDocument, now: UnixTime) -> Result<Loaded, KeysError> {
+        if let Some(fetching) = &mut self.fetching {
+            fetching.brought_forward = false;
+            let passed = shared.brought_forward.map(|moment| now.since(moment).as_secs());
+            let left = passed.map_or(0, |secs| COOL_DOWN.saturating_sub(u32::try_from(secs).unwrap_or(u32::MAX)));
+            fetching.cool_down = fetching.cool_down.max(left);
+            fetching.last_brought_forward = fetching.last_brought_forward.max(shared.brought_forward);
+        }
+        self.on_document(&shared.document, shared.stamp)
+    }
+
+    /// When a token last brought a fetch forward, to be shared along with what was fetched.
+    pub fn last_brought_forward(&self) -> Option<UnixTime> {
+        self.fetching.as_ref()?.last_brought_forward
+    }
+
     /// The answer to a fetch.
     ///
     /// # Errors
@@ -202,11 +243,7 @@ impl Keys {
         }
     }
 
-    /// A document fetched at `stamp`, here or by another worker.
-    ///
-    /// # Errors
-    /// [`KeysError`] when it brings no keys; those that are there stay.
-    pub fn on_document(&mut self, document: &[u8], stamp: UnixTime) -> Result<Loaded, KeysError> {
+    fn on_document(&mut self, document: &[u8], stamp: UnixTime) -> Result<Loaded, KeysError> {
         let set = match KeySet::parse(document) {
             Ok(set) => set,
             Err(KeySetError::Malformed) => return self.on_failure(KeysError::Document),

@@ -227,6 +227,22 @@ fn short_secret_is_refused_and_never_shown() {
 }
 
 #[test]
+fn public_key_is_no_secret() {
+    let config = minimal().to_string();
+    for key in [
+        "-----BEGIN PUBLIC KEY-----",
+        "\n-----BEGIN CERTIFICATE-----",
+        "ssh-ed25519 AAAA",
+        "ecdsa-sha2-nistp256 AAAA",
+        "{\"kty\":\"RSA\"}",
+    ] {
+        let text = format!("{key}{}", "A".repeat(64));
+        let problems = problems_of(Config::read(config.as_bytes(), &|_| Some(text.clone())));
+        assert!(problems.len() == 1 && problems[0].contains("local_jwks"), "{key}: {problems:?}");
+    }
+}
+
+#[test]
 fn value_of_a_static_header_is_never_shown() {
     for value in [json!("hunter2\n"), json!(["hunter2"]), json!({"hunter2": 1})] {
         let problems = problems_of(read(&minimal_with("/exchange/headers", json!({"x-api-key": value}))));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{Head, base64url, claims, get, minimal, set};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
+use session_bearer::keys::SharedDocument;
 use session_bearer::stats::Counter;
 use session_bearer::time::UnixTime;
 use world::{Fate, Reply, World};
@@ -47,13 +48,17 @@ fn bearer(n: u8, now: UnixTime) -> Head {
 }
 
 fn world() -> World {
+    World::with(&endpoint_config())
+}
+
+fn endpoint_config() -> Value {
     let mut config = minimal();
     let session = config["credentials"][0].clone();
     set(&mut config, "/credentials", json!([{"bearer": {}}, session]));
     let endpoint =
         json!({"cluster": "keys", "authority": "auth.internal", "path": "/jwks", "timeout": "2s", "refresh": "1m"});
     set(&mut config, "/token/keys", json!({ "jwks": endpoint }));
-    World::with(&config)
+    config
 }
 
 /// A world whose keys are there.
@@ -88,6 +93,8 @@ fn requests_before_the_first_keys_wait_for_them() {
     world.answer_fetch(&published(&[1]));
     assert!(matches!(world.fate(good), Fate::Passed { .. }));
     assert!(matches!(world.fate(twin), Fate::Passed { .. }));
+    assert_eq!(world.fate(bad), Fate::Waiting, "its key may have come since");
+    world.answer_fetch(&published(&[1]));
     assert_eq!(world.fate(bad), Fate::Answered(401));
     assert_eq!(world.authenticator.in_flight(), 0);
 }
@@ -289,17 +296,59 @@ fn waiting_for_keys_ends_when_nothing_ever_comes() {
     assert_eq!(world.authenticator.in_flight(), 0);
 }
 
+fn shared(keys: &[u8], stamp: UnixTime, brought_forward: Option<UnixTime>) -> SharedDocument {
+    SharedDocument { stamp, brought_forward, document: jwks(keys).to_string().into_bytes() }
+}
+
+/// Lets keys be wanted without making the fetch.
+fn due(world: &mut World) {
+    world.ticks(59);
+    world.pass(Duration::from_secs(1));
+    world.authenticator.on_tick(world.now);
+}
+
 #[test]
 fn document_of_another_worker_saves_a_fetch_when_it_is_young_and_news() {
     for (age, adopted) in [(0, true), (6, true), (7, false)] {
         let mut world = ready(&[1]);
-        world.ticks(59);
-        world.pass(Duration::from_secs(1));
-        world.authenticator.on_tick(world.now);
+        due(&mut world);
         let stamp = world.now.minus(Duration::from_secs(age));
-        assert_eq!(world.share_keys(jwks(&[1, 2]).to_string().as_bytes(), stamp), adopted, "{age} s old");
+        assert_eq!(world.share_keys(&shared(&[1, 2], stamp, None)), adopted, "{age} s old");
         assert_eq!(passes(&mut world, 2), adopted);
     }
+}
+
+#[test]
+fn workers_cool_down_together() {
+    for (ago, allowed) in [(0, false), (29, false), (30, true)] {
+        let mut world = ready(&[1]);
+        due(&mut world);
+        let brought_forward = world.now.minus(Duration::from_secs(ago));
+        assert!(world.share_keys(&shared(&[1], world.now, Some(brought_forward))));
+        let stream = world.request(bearer(2, world.now));
+        assert_eq!(world.fate(stream) == Fate::Waiting, allowed, "{ago} s ago");
+    }
+}
+
+#[test]
+fn key_that_came_after_the_fetch_under_way_is_fetched_after_it() {
+    let mut world = ready(&[1]);
+    world.ticks(60);
+    let stream = world.request(bearer(2, world.now));
+    world.answer_fetch(&published(&[1]));
+    assert_eq!((world.fate(stream), world.fetches()), (Fate::Waiting, 1));
+    world.answer_fetch(&published(&[1, 2]));
+    assert!(matches!(world.fate(stream), Fate::Passed { .. }));
+}
+
+#[test]
+fn one_token_too_many_to_wait_is_503_on_an_optional_route_too() {
+    let mut config = endpoint_config();
+    set(&mut config, "/exchange/max_in_flight", json!(1));
+    let mut world = World::with(&config);
+    let waiting = world.request(bearer(1, world.now));
+    let other = world.request(get("/feed").with("authorization", format!("Bearer {}", token(2, world.now))));
+    assert_eq!((world.fate(waiting), world.fate(other)), (Fate::Waiting, Fate::Answered(503)));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use session_bearer::token::TokenError;
 use session_bearer::token::algorithm::Algorithm;
 use session_bearer::token::key::{Key, KeyError};
 use session_bearer::token::keyset::{KeySet, KeySetError};
+use vectors_support::pairs::Pair;
 use vectors_support::{
     Vector, WYCHEPROOF_JWK, WYCHEPROOF_JWS, configured, deviations, document, is_valid, items, payload, text, verifier,
     wycheproof,
@@ -223,6 +224,69 @@ fn set_of_secrets_is_no_set_of_keys() {
     let secrets = sets.iter().filter(|vector| ["2", "3", "4"].contains(&vector.id.as_str()));
     let verdicts: Vec<_> = secrets.map(|vector| KeySet::parse(vector.key.to_string().as_bytes()).err()).collect();
     assert_eq!(verdicts, [Some(KeySetError::NoUsableKey); 3]);
+}
+
+/// A set of Ed25519 keys with these names, each of another pair.
+fn set_of(names: &[Option<&str>]) -> (KeySet, Vec<Pair>) {
+    let pair = |n: usize| Pair::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[u8::try_from(n).unwrap(); 32]));
+    let pairs: Vec<Pair> = (1..=names.len()).map(pair).collect();
+    let jwk = |(pair, name): (&Pair, &Option<&str>)| {
+        let mut jwk = pair.jwk();
+        if let Some(name) = name {
+            jwk["kid"] = json!(name);
+        }
+        jwk
+    };
+    let keys: Vec<Value> = pairs.iter().zip(names).map(jwk).collect();
+    (KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap(), pairs)
+}
+
+fn judge_signed(set: &KeySet, pair: &Pair, header: Value) -> Result<(), TokenError> {
+    let token = pair.token_with(Algorithm::EdDsa, header, &json!({}));
+    verifier(Algorithm::ALL.to_vec()).verify_signature(token.as_bytes(), set).map(|_| ())
+}
+
+/// What Wycheproof asks with secrets (4), asked with public keys.
+#[test]
+fn keys_that_share_a_name_are_not_used_and_the_others_are() {
+    let (set, pairs) = set_of(&[Some("twin"), Some("other"), Some("twin"), None]);
+    assert_eq!(set.skipped(), [KeyError::DuplicateKid; 2]);
+    for (pair, kid, expected) in [
+        (&pairs[0], "twin", Err(TokenError::UnknownKey)),
+        (&pairs[2], "twin", Err(TokenError::UnknownKey)),
+        (&pairs[1], "twin", Err(TokenError::UnknownKey)),
+        (&pairs[1], "other", Ok(())),
+        (&pairs[3], "other", Err(TokenError::Signature)),
+    ] {
+        assert_eq!(judge_signed(&set, pair, json!({ "kid": kid })), expected, "{kid}");
+    }
+}
+
+#[test]
+fn name_of_a_key_is_an_exact_string() {
+    let (set, pairs) = set_of(&[Some("Key-1"), Some("key-2")]);
+    for (kid, expected) in [
+        (json!("Key-1"), Ok(())),
+        (json!("key-1"), Err(TokenError::UnknownKey)),
+        (json!("Key-1 "), Err(TokenError::UnknownKey)),
+        (json!("Key"), Err(TokenError::UnknownKey)),
+        (json!(""), Err(TokenError::UnknownKey)),
+        (json!("key-2"), Err(TokenError::Signature)),
+        (json!("../../Key-1"), Err(TokenError::UnknownKey)),
+        (json!("x' OR '1'='1"), Err(TokenError::UnknownKey)),
+        (json!(1), Err(TokenError::Header)),
+        (json!(null), Err(TokenError::Header)),
+        (json!(["Key-1"]), Err(TokenError::Header)),
+    ] {
+        assert_eq!(judge_signed(&set, &pairs[0], json!({ "kid": kid })), expected, "{kid}");
+    }
+}
+
+#[test]
+fn token_that_names_no_key_is_tried_with_eight_at_most() {
+    let (set, pairs) = set_of(&[None; 9]);
+    let verdicts: Vec<_> = pairs.iter().map(|pair| judge_signed(&set, pair, json!({})).is_ok()).collect();
+    assert_eq!(verdicts, [true, true, true, true, true, true, true, true, false]);
 }
 
 #[test]

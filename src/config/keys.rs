@@ -89,6 +89,10 @@ fn secret(
         );
         return problems.refuse(path, text);
     };
+    if is_public_key(&secret) {
+        let text = "what that variable holds is a key in PEM, SSH or JWK form, not a secret; give public keys as jwks or local_jwks";
+        return problems.refuse(path, text);
+    }
     for algorithm in algorithms.iter().filter(|algorithm| secret.len() < algorithm.min_secret_len()) {
         let least = algorithm.min_secret_len();
         let text = format!(
@@ -97,6 +101,12 @@ fn secret(
         problems.add(path, text);
     }
     Some(Secret::new(secret.into_bytes()))
+}
+
+/// Whether a text is a key that is no secret: whoever knows it could sign (CVE-2022-29217).
+fn is_public_key(text: &str) -> bool {
+    let text = text.trim_start();
+    ["-----BEGIN", "ssh-", "ecdsa-sha2-", "{"].iter().any(|start| text.starts_with(start))
 }
 
 fn endpoint(raw: RawJwks, problems: &mut Problems) -> JwksEndpoint {

@@ -15,16 +15,15 @@ use log::{debug, error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use super::host;
 use super::metrics::Metrics;
-use super::shared_keys::SharedKeys;
 use super::signatures::HostSignatures;
 use super::stream::FilterStream;
+use super::{host, shared_keys};
 use crate::authenticator::{Authenticator, Failure, Outcome, Settled, Step};
 use crate::config::{Config, TICK};
 use crate::exchange::CalloutReply;
 use crate::flight::FlightId;
-use crate::keys::{Keys, Loaded};
+use crate::keys::{Keys, Loaded, SharedDocument};
 use crate::token::algorithm::Algorithm;
 
 /// The filter on one worker.
@@ -83,13 +82,15 @@ impl FilterRoot {
         let wanted = worker.authenticator.borrow().wants_keys();
         let Some(endpoint) = worker.config.keys.endpoint().filter(|_| wanted) else { return };
         let now = host::now();
-        let shared = SharedKeys::read(endpoint);
+        let shared = shared_keys::read(endpoint);
         let shared = shared.filter(|keys| worker.authenticator.borrow().may_adopt_keys(keys.stamp, now));
-        if let Some(SharedKeys { stamp, document }) = shared {
-            let outcome = worker.authenticator.borrow_mut().on_shared_keys(&document, stamp, now);
-            return self.carry_out(outcome);
+        if let Some(shared) = shared {
+            let outcome = worker.authenticator.borrow_mut().on_shared_keys(&shared, now);
+            self.carry_out(outcome);
+            // What was shared is no longer news, so this ends; but a token may find even it too old.
+            return self.fetch_keys(worker);
         }
-        let fetch = worker.authenticator.borrow_mut().next_fetch();
+        let fetch = worker.authenticator.borrow_mut().next_fetch(now);
         let token = fetch.and_then(|callout| host::dispatch(&endpoint.cluster, &callout, endpoint.timeout));
         match token {
             Some(token) => {
@@ -118,7 +119,8 @@ impl FilterRoot {
             Asked::Keys => worker.authenticator.borrow_mut().on_fetched_keys(&reply, now),
         };
         if let Some(endpoint) = worker.config.keys.endpoint().filter(|_| outcome.loaded.is_some()) {
-            SharedKeys::write(endpoint, now, &body);
+            let brought_forward = worker.authenticator.borrow().keys_brought_forward();
+            shared_keys::write(endpoint, &SharedDocument { stamp: now, brought_forward, document: body });
         }
         self.carry_out(outcome);
     }

@@ -14,6 +14,7 @@ use session_bearer::authenticator::{Authenticator, Failure, Outcome, Step};
 use session_bearer::edits::{Edit, HeaderEdits};
 use session_bearer::exchange::{Callout, CalloutReply};
 use session_bearer::flight::{FlightId, Joined, StreamId};
+use session_bearer::keys::SharedDocument;
 use session_bearer::reply::LocalReply;
 use session_bearer::request::Field;
 use session_bearer::session::SessionKey;
@@ -213,10 +214,10 @@ impl World {
     }
 
     /// Another worker has fetched a document and shares it; answers whether it was of use.
-    pub fn share_keys(&mut self, document: &[u8], stamp: UnixTime) -> bool {
-        let adopted = self.authenticator.may_adopt_keys(stamp, self.now);
+    pub fn share_keys(&mut self, shared: &SharedDocument) -> bool {
+        let adopted = self.authenticator.may_adopt_keys(shared.stamp, self.now);
         if adopted {
-            let outcome = self.authenticator.on_shared_keys(document, stamp, self.now);
+            let outcome = self.authenticator.on_shared_keys(shared, self.now);
             self.carry_out(outcome);
         }
         adopted
@@ -273,7 +274,7 @@ impl World {
     }
 
     fn make_callouts(&mut self) {
-        if let Some(callout) = self.authenticator.next_fetch() {
+        if let Some(callout) = self.authenticator.next_fetch(self.now) {
             self.fetches.push_back(callout);
         }
         while let Some(callout) = self.authenticator.next_callout(self.now) {
