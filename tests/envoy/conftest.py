@@ -1,13 +1,15 @@
 """One scripted auth service and one echo backend for all tests, one Envoy for all that need no configuration of their own."""
 
+import contextlib
 import itertools
 
 import pytest
 
 from harness.auth_service import AuthService
-from harness.bootstrap import PLUGIN, bootstrap
+from harness.bootstrap import KEYS_CLUSTER, PLUGIN, add_cluster, bootstrap
 from harness.echo_backend import EchoBackend
 from harness.envoy import Envoy
+from harness.key_endpoint import KeyEndpoint
 
 
 @pytest.fixture(scope="session")
@@ -24,23 +26,30 @@ def backend():
     server.close()
 
 
-@pytest.fixture(scope="session")
-def start_envoy(auth, backend, tmp_path_factory):
-    """Starts an Envoy with a plugin configuration; at the end of all tests none of its VMs may have failed."""
-    started = []
-
-    def start(plugin=PLUGIN, *, edit=lambda bootstrap: None, **options) -> Envoy:
-        config = bootstrap(auth.port, backend.port, plugin)
-        edit(config)
-        envoy = Envoy(config, tmp_path_factory.mktemp("envoy"), **options)
-        started.append(envoy.start())
-        return envoy
-
-    yield start
+@contextlib.contextmanager
+def stopped_at_the_end():
+    """A list of Envoys that are stopped in the end; none of their VMs may have failed by then."""
+    started: list[Envoy] = []
+    yield started
     failures = [sign for envoy in started for sign in envoy.failures()]
     for envoy in started:
         envoy.stop()
     assert not failures, "a VM of the filter failed:\n" + "\n".join(failures)
+
+
+@pytest.fixture(scope="session")
+def start_envoy(auth, backend, tmp_path_factory):
+    """Starts an Envoy with a plugin configuration; it runs until the end of all tests."""
+    with stopped_at_the_end() as started:
+
+        def start(plugin=PLUGIN, *, edit=lambda bootstrap: None, **options) -> Envoy:
+            config = bootstrap(auth.port, backend.port, plugin)
+            edit(config)
+            envoy = Envoy(config, tmp_path_factory.mktemp("envoy"), **options)
+            started.append(envoy.start())
+            return envoy
+
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +60,28 @@ def envoy(start_envoy):
 @pytest.fixture(scope="session")
 def client(envoy):
     return envoy.client()
+
+
+@pytest.fixture
+def keys():
+    """A key endpoint that publishes no key yet."""
+    endpoint = KeyEndpoint()
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def start_fetching(auth, backend, keys, tmp_path_factory):
+    """Starts an Envoy that can fetch from the key endpoint; it runs until the end of the test."""
+    with stopped_at_the_end() as started:
+
+        def start(plugin) -> Envoy:
+            config = bootstrap(auth.port, backend.port, plugin)
+            add_cluster(config, KEYS_CLUSTER, keys.port)
+            started.append(Envoy(config, tmp_path_factory.mktemp("fetching")).start())
+            return started[-1]
+
+        yield start
 
 
 @pytest.fixture

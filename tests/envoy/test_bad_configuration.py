@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from harness.bootstrap import PLUGIN, bootstrap, plugin
+from harness.bootstrap import PLUGIN, bootstrap, plugin, remote_keys
 from harness.envoy import Envoy
+from harness.keys import SigningKey, key_set
 from harness.updated import Updated
 
 
@@ -33,6 +34,22 @@ def cookie(**changes) -> dict:
 
 def also(credential: dict) -> dict:
     return plugin(credentials=[credential, *PLUGIN["credentials"]])
+
+
+def keys(**source) -> dict:
+    return plugin(token={"keys": source})
+
+
+JWKS = remote_keys()["jwks"]
+KEY = SigningKey("ES256")
+
+
+def jwks(**changes) -> dict:
+    return keys(jwks=JWKS | changes)
+
+
+def local_keys(*listed) -> dict:
+    return keys(local_jwks=json.dumps(key_set(*listed)))
 
 
 # What is configured, and what the log has to name: the field's path, what was written, what would work.
@@ -66,18 +83,14 @@ MISTAKES = {
         plugin(token={"keys": {"secret_env": "NO_SUCH_VARIABLE"}}),
         ["token.keys.secret_env", "NO_SUCH_VARIABLE", "host_env_keys"],
     ),
-    "bearer_credential": (also({"bearer": {}}), ["credentials[0]", "bearer", "not supported"]),
-    "token_cookie_credential": (also({"token_cookie": {"names": ["t"]}}), ["credentials[0]", "token_cookie", "not supported"]),
     "unknown_credential": (also({"api_key": {}}), ["credentials[0]", "api_key", "session_cookie"]),
     "csrf": (plugin(csrf={"trusted_origins": ["https://app.example.com"]}), ["csrf", "not supported"]),
     "report_only": (plugin(report_only=True), ["report_only", "not supported"]),
     "stale_if_error": (plugin(cache={"stale_if_error": "5m"}), ["cache.stale_if_error", "not supported"]),
-    "jwks": (plugin(token={"keys": {"jwks": {"cluster": "auth_service"}}}), ["token.keys.jwks", "not supported"]),
     "claim_headers": (plugin(upstream={"claim_headers": {"x-user-id": "/sub"}}), ["upstream.claim_headers", "not supported"]),
-    "claims_of_a_rule": (route(require={"claims": {"role": "admin"}}), ["routes[0].require", "not supported"]),
     "template": (route(match={"template": "/users/{id}"}), ["routes[0].match.template", "not supported"]),
     "algorithm_none": (plugin(token={"algorithms": ["none"]}), ["token.algorithms[0]", "none", "HS256"]),
-    "algorithm_for_public_keys": (plugin(token={"algorithms": ["HS256", "RS256"]}), ["token.algorithms[1]", "RS256", "HS256"]),
+    "algorithm_for_public_keys": (plugin(token={"algorithms": ["HS256", "RS256"]}), ["token.algorithms[1]", "RS256", "jwks"]),
     "exchange_path_without_a_slash": (exchange(path="api/auth/jwt"), ["exchange.path", "api/auth/jwt", '"/api/auth/jwt"']),
     "exchange_path_with_a_space": (exchange(path="/api auth"), ["exchange.path", "/api auth"]),
     "authority_with_a_scheme": (exchange(authority="https://auth.internal/"), ["exchange.authority", "https://auth.internal/", "host"]),
@@ -103,7 +116,66 @@ MISTAKES = {
     "cookie_that_is_its_own_companion": (cookie(names=["a"], companions=["a"]), ["credentials[0].session_cookie.companions[0]", '"a"']),
     "cookie_without_a_name": (cookie(names=[""]), ["credentials[0].session_cookie.names[0]", '""']),
     "no_cookie_names": (cookie(names=[]), ["credentials[0].session_cookie.names", "empty"]),
-    "session_cookie_listed_twice": (also({"session_cookie": {"names": ["b"]}}), ["credentials", "twice"]),
+    "session_cookie_listed_twice": (also({"session_cookie": {"names": ["b"]}}), ["credentials[1].session_cookie", "listed before"]),
+    "bearer_listed_twice": (plugin(credentials=[{"bearer": {}}, {"bearer": {}}]), ["credentials[1].bearer", "listed before"]),
+    "bearer_with_a_key": (also({"bearer": {"header": "x-token"}}), ["credentials[0].bearer", "header"]),
+    "token_cookie_without_names": (also({"token_cookie": {}}), ["credentials[0].token_cookie", "missing", "names"]),
+    "token_cookie_with_no_name": (also({"token_cookie": {"names": []}}), ["credentials[0].token_cookie.names", "empty"]),
+    "token_cookie_with_a_bad_name": (also({"token_cookie": {"names": ["a b"]}}), ["credentials[0].token_cookie.names[0]", '"a b"']),
+    "token_cookie_that_is_a_session_cookie": (also({"token_cookie": {"names": ["session"]}}), ['"session"', "listed before", "once"]),
+    "token_cookie_that_is_a_companion": (also({"token_cookie": {"names": ["dont_remember"]}}), ['"dont_remember"', "listed before"]),
+    "keys_from_two_places": (keys(secret_env="JWT_SECRET", local_jwks="{}"), ["token.keys", "secret_env", "jwks", "keep one"]),
+    "misspelt_key_source": (keys(jwks_uri="https://auth.internal/jwks"), ["token.keys", "jwks_uri", "jwks"]),
+    "jwks_without_a_cluster": (keys(jwks={"authority": "a", "path": "/jwks"}), ["token.keys.jwks", "missing", "cluster"]),
+    "jwks_cluster_without_a_name": (jwks(cluster=" "), ["token.keys.jwks.cluster", "empty", "cluster"]),
+    "jwks_authority_with_a_scheme": (jwks(authority="https://a.internal"), ["token.keys.jwks.authority", "https://a.internal", "host"]),
+    "jwks_path_that_is_a_url": (
+        jwks(path="https://a.internal/jwks"),
+        ["token.keys.jwks.path", "https://a.internal/jwks", '"/api/auth/jwks"'],
+    ),
+    "jwks_timeout_of_nothing": (jwks(timeout="0s"), ["token.keys.jwks.timeout", "0", "30s"]),
+    "jwks_timeout_too_long": (jwks(timeout="31s"), ["token.keys.jwks.timeout", "31s", "30s"]),
+    "jwks_refreshed_too_often": (jwks(refresh="500ms"), ["token.keys.jwks.refresh", "500ms", "1s"]),
+    "jwks_never_refreshed": (jwks(refresh="0s"), ["token.keys.jwks.refresh", "0", "1s"]),
+    "misspelt_key_of_jwks": (jwks(uri="/jwks"), ["token.keys.jwks", "uri", "path"]),
+    "secret_algorithm_with_a_jwks": (
+        plugin(token={"algorithms": ["ES256", "HS256"], "keys": {"jwks": JWKS}}),
+        ["token.algorithms[1]", "HS256", "secret_env"],
+    ),
+    "secret_algorithm_with_a_local_jwks": (
+        plugin(token={"algorithms": ["HS512"], "keys": {"local_jwks": json.dumps(key_set(KEY))}}),
+        ["token.algorithms[0]", "HS512", "secret_env"],
+    ),
+    "algorithm_that_is_not_supported": (
+        plugin(token={"algorithms": ["ES512"], "keys": {"jwks": JWKS}}),
+        ["token.algorithms[0]", '"ES512"', "ES384", "EdDSA"],
+    ),
+    "no_algorithms": (plugin(token={"algorithms": []}), ["token.algorithms", "empty"]),
+    "secret_too_short_for_its_algorithm": (
+        plugin(token={"algorithms": ["HS256", "HS512"]}),
+        ["token.keys.secret_env", "64 bytes", "HS512"],
+    ),
+    "local_jwks_that_is_no_json": (keys(local_jwks="-----BEGIN PUBLIC KEY-----"), ["token.keys.local_jwks", "not a JWK set", '"keys"']),
+    "local_jwks_that_is_an_object": (keys(local_jwks=key_set(KEY)), ["token.keys.local_jwks", "string"]),
+    "local_jwks_that_is_one_key": (keys(local_jwks=json.dumps(KEY.jwk())), ["token.keys.local_jwks", "not a JWK set", '"keys"']),
+    "local_jwks_without_keys": (local_keys(), ["token.keys.local_jwks", "no usable key"]),
+    "local_jwks_with_a_secret": (local_keys({"kty": "oct", "k": "A" * 64, "kid": "s"}), ["token.keys.local_jwks", "no usable key"]),
+    "local_jwks_with_a_useless_key": (local_keys(KEY, {"kty": "EC", "kid": "x"}), ["token.keys.local_jwks", "cannot be used"]),
+    "local_jwks_with_a_short_key": (local_keys(SigningKey("RS256").jwk(n="A" * 171 + "B")), ["token.keys.local_jwks", "2048 bits"]),
+    "local_jwks_with_a_kid_twice": (
+        local_keys(KEY, SigningKey("ES256", kid="another"), SigningKey("ES256", kid=KEY.kid)),
+        ["token.keys.local_jwks", "same kid"],
+    ),
+    "lifetime_of_nothing": (plugin(token={"max_lifetime": "0s"}), ["token.max_lifetime", "0", "1s"]),
+    "lifetime_that_is_a_number": (plugin(token={"max_lifetime": 900}), ["token.max_lifetime", "900", "500ms"]),
+    "requirement_of_an_off_route": (route(auth="off", require={"scopes": ["a"]}), ["routes[0].require", "off", "required"]),
+    "requirement_of_nothing": (route(require={}), ["routes[0].require", "empty"]),
+    "misspelt_requirement": (route(require={"scope": ["a"]}), ["routes[0].require", "scope", "scopes"]),
+    "requirement_of_null": (route(require={"claims": {"role": None}}), ["routes[0].require.claims.role", "null"]),
+    "two_scopes_in_one": (route(require={"scopes": ["read", "a b"]}), ["routes[0].require.scopes[1]", '"a b"', "by itself"]),
+    "empty_scope": (route(require={"scopes": [""]}), ["routes[0].require.scopes[0]", '""']),
+    "scopes_as_text": (route(require={"scopes": "read"}), ["routes[0].require.scopes", "read"]),
+    "claims_as_a_list": (route(require={"claims": ["role"]}), ["routes[0].require.claims"]),
 }
 
 TEXTS = {

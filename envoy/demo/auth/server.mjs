@@ -1,11 +1,13 @@
 // The demo's auth service: better-auth with e-mail and password, its sessions in SQLite,
 // and one endpoint of its own, GET /api/auth/jwt, which exchanges a session for an access token.
+// better-auth's own jwt plugin stands beside it: /api/auth/token, signed with the keys at /api/auth/jwks.
 
 import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { createAuthEndpoint, sessionMiddleware } from "better-auth/api";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
+import { jwt } from "better-auth/plugins";
 import Database from "better-sqlite3";
 import { SignJWT } from "jose";
 
@@ -25,7 +27,7 @@ const auth = betterAuth({
       softwareBackground: { type: "string", required: false, input: true },
     },
   },
-  plugins: [accessToken()],
+  plugins: [accessToken(), jwt()],
   telemetry: { enabled: false },
 });
 

@@ -14,6 +14,9 @@ STRING = "type.googleapis.com/google.protobuf.StringValue"
 AUTH_CLUSTER = "auth_service"
 AUTHORITY = "auth.internal"
 EXCHANGE_PATH = "/api/auth/jwt"
+KEYS_CLUSTER = "keys"
+KEYS_AUTHORITY = "keys.internal"
+KEYS_PATH = "/jwks.json"
 
 PLUGIN = {
     "credentials": [{"session_cookie": {"names": ["__Host-session", "session"], "companions": ["dont_remember"]}}],
@@ -47,6 +50,25 @@ def bootstrap(auth_port: int, backend_port: int, configuration: dict) -> dict:
     return config
 
 
+def remote_keys(**changes) -> dict:
+    """The `token.keys` of a key set that is fetched."""
+    return {"jwks": {"cluster": KEYS_CLUSTER, "authority": KEYS_AUTHORITY, "path": KEYS_PATH, "timeout": "5s", **changes}}
+
+
+def add_cluster(config: dict, name: str, port: int) -> None:
+    """One more cluster, like that of the auth service."""
+    added = copy.deepcopy(auth_cluster(config))
+    added["name"] = added["load_assignment"]["cluster_name"] = name
+    config["static_resources"]["clusters"].append(added)
+    point_cluster(config, name, port)
+
+
+def point_cluster(config: dict, name: str, port: int) -> None:
+    """Lets a cluster consist of one local port."""
+    (endpoint,) = cluster(config, name)["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    endpoint["endpoint"]["address"]["socket_address"]["port_value"] = port
+
+
 def as_struct(configuration: dict) -> dict:
     return {"@type": STRUCT, "value": configuration}
 
@@ -68,5 +90,9 @@ def connection_manager(config: dict) -> dict:
 
 def auth_cluster(config: dict) -> dict:
     """The cluster of the auth service."""
-    (found,) = (cluster for cluster in config["static_resources"]["clusters"] if cluster["name"] == AUTH_CLUSTER)
+    return cluster(config, AUTH_CLUSTER)
+
+
+def cluster(config: dict, name: str) -> dict:
+    (found,) = (cluster for cluster in config["static_resources"]["clusters"] if cluster["name"] == name)
     return found

@@ -140,7 +140,7 @@ class Server:
                 await self.answer(request, reader, writer)
                 if writer.is_closing():
                     return
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             del self._connections[asyncio.current_task()]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import time
 
 import jwt
@@ -62,16 +66,28 @@ def that_do_not_verify() -> dict[str, str]:
 
 def mint_raw_claims(**claims) -> str:
     """A correctly signed token whose claims are of types a library would refuse to write."""
-    import base64
-    import hashlib
-    import hmac
-    import json
-
     now = int(time.time())
     payload = {"sub": "user-1", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 900, **claims}
+    return sign_by_hand({"alg": "HS256", "typ": "JWT"}, payload, SECRET)
 
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
-    signed = f"{part(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{part(json.dumps(payload).encode())}"
-    return f"{signed}.{part(hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest())}"
+def sign_by_hand(header: dict, payload: dict, secret: str) -> str:
+    """An HMAC-SHA-256 over whatever header and payload, where a library would object."""
+    signed = f"{encoded(header)}.{encoded(payload)}"
+    return f"{signed}.{_base64url(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest())}"
+
+
+def with_header(token: str, **changes) -> str:
+    """The same token under another header; its signature was made without the change."""
+    header, payload, signature = token.split(".")
+    members = json.loads(base64.urlsafe_b64decode(header + "=="))
+    return f"{encoded(members | changes)}.{payload}.{signature}"
+
+
+def encoded(part: dict) -> str:
+    """A header or a payload as it stands in a token."""
+    return _base64url(json.dumps(part).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

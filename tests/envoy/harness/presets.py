@@ -1,0 +1,21 @@
+"""The configurations of docs/presets.md: what is written there is what is tested."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from . import paths
+
+
+def preset(heading: str, replaced: dict[str, str] | None = None) -> dict:
+    """The first YAML block below a heading, with other names of hosts in it."""
+    text = (paths.ROOT / "docs" / "presets.md").read_text()
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/presets.md has no heading {heading!r}"
+    block = re.search(r"^```yaml\n(.*?)^```", section[1], re.MULTILINE | re.DOTALL)[1]
+    for name, other in (replaced or {}).items():
+        assert name in block, f"{name!r} is not in the preset of {heading!r}"
+        block = block.replace(name, other)
+    return yaml.safe_load(block)
