@@ -247,7 +247,9 @@ impl Authenticator {
         self.keys.tick();
         let mut all = Outcome::default();
         for flight in self.flights.overdue() {
-            all.absorb(self.conclude(flight, Err(ExchangeError::Timeout), now));
+            let waits_for_keys = self.flights.waits_for_keys(flight);
+            let failure = if waits_for_keys { TokenError::NoKeys.into() } else { ExchangeError::Timeout.into() };
+            all.absorb(self.land(flight, Err(failure), now));
         }
         all
     }

@@ -189,6 +189,11 @@ impl Flights {
         again
     }
 
+    /// Whether what a flight lacks is keys.
+    pub fn waits_for_keys(&self, id: FlightId) -> bool {
+        self.under_way.get(&id).is_some_and(|flight| matches!(flight.work, Work::Judge(_)))
+    }
+
     /// What a flight is about, and where its token comes from.
     pub fn about(&self, id: FlightId) -> Option<(SessionKey, Origin)> {
         self.under_way.get(&id).map(|flight| (flight.session, flight.origin))

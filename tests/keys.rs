@@ -290,9 +290,10 @@ fn keys_that_cannot_be_fetched_again_are_used_for_a_day() {
 #[test]
 fn waiting_for_keys_ends_when_nothing_ever_comes() {
     let mut world = world();
-    let stream = world.request(bearer(1, world.now));
+    let required = world.request(bearer(1, world.now));
+    let optional = world.request(get("/feed").with("authorization", format!("Bearer {}", token(2, world.now))));
     world.ticks(20);
-    assert_eq!(world.fate(stream), Fate::Answered(503));
+    assert_eq!((world.fate(required), world.fate(optional)), (Fate::Answered(503), Fate::Answered(503)));
     assert_eq!(world.authenticator.in_flight(), 0);
 }
 
