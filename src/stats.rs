@@ -114,7 +114,7 @@ counters! {
 /// The gauge of exchanges under way, over all workers.
 pub const IN_FLIGHT: &str = "session_bearer_exchange_in_flight";
 
-/// The gauge of how many algorithms the host verifies, over all workers.
+/// The gauge of how many algorithms the host verifies.
 pub const HOST_ALGORITHMS: &str = "session_bearer_host_algorithms";
 
 /// The histogram of how long callouts took, in milliseconds.

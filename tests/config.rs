@@ -97,6 +97,8 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     refuses("/token/keys/jwks", jwks(), "token.keys", "keep one");
     refuses("/token/keys", json!({"local_jwks": "{}"}), "token.keys.local_jwks", "\"keys\"");
     refuses("/token/keys", json!({"local_jwks": "{\"keys\": []}"}), "token.keys.local_jwks", "no usable key");
+    let private = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AA", "d": "hidden"}]}).to_string();
+    refuses("/token/keys", json!({ "local_jwks": private }), "token.keys.local_jwks", "private key");
     for (key, value, hint) in [
         ("cluster", json!(""), "cluster"),
         ("authority", json!("http://x"), "host"),

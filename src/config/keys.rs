@@ -1,15 +1,19 @@
 //! The `token.keys` section: where keys come from, and which algorithms that allows.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::check::Problems;
 use super::names::{is_authority, is_request_target};
 use super::raw::{RawJwks, RawKeys};
 use super::{Environment, Problem};
+use crate::json;
 use crate::keys::{JwksEndpoint, KeySource};
 use crate::secret::Secret;
 use crate::token::algorithm::Algorithm;
 use crate::token::key::Key;
 use crate::token::keyset::{KeySet, KeySetError};
-use std::time::Duration;
 
 /// Checks the keys and the algorithms, which have to fit each other.
 pub fn check(
@@ -132,8 +136,16 @@ fn endpoint(raw: RawJwks, problems: &mut Problems) -> JwksEndpoint {
     }
 }
 
+fn holds_private_key(document: &str) -> bool {
+    let keys = json::parse(document.as_bytes()).ok().and_then(|mut set| set.get_mut("keys").map(Value::take));
+    keys.as_ref().and_then(Value::as_array).is_some_and(|keys| keys.iter().any(|key| key.get("d").is_some()))
+}
+
 fn local(document: &str, problems: &mut Problems) -> Option<KeySet> {
     let path = "token.keys.local_jwks";
+    if holds_private_key(document) {
+        return problems.refuse(path, "holds a private key (\"d\"), which anyone who reads the configuration could sign with; keep the public members only");
+    }
     let set = match KeySet::parse(document.as_bytes()) {
         Ok(set) => set,
         Err(error @ KeySetError::Malformed) => {

@@ -151,7 +151,7 @@ pub fn add_to_metric(id: u32, delta: i64) {
     }
 }
 
-/// Records a value of a histogram.
+/// Records a value of a histogram, or sets a gauge.
 pub fn record_metric(id: u32, value: u64) {
     let _ = hostcalls::record_metric(id, value);
 }

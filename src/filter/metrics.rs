@@ -11,7 +11,7 @@ use crate::stats::{Counter, HOST_ALGORITHMS, IN_FLIGHT, LATENCY, Stats};
 pub struct Metrics {
     counters: Vec<Reported>,
     in_flight: Reported,
-    host_algorithms: Reported,
+    host_algorithms: Option<u32>,
     latency: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Metrics {
         Self {
             counters: Counter::ALL.iter().map(|counter| define(MetricType::Counter, counter.name())).collect(),
             in_flight: define(MetricType::Gauge, IN_FLIGHT),
-            host_algorithms: define(MetricType::Gauge, HOST_ALGORITHMS),
+            host_algorithms: host::define_metric(MetricType::Gauge, HOST_ALGORITHMS),
             latency: host::define_metric(MetricType::Histogram, LATENCY),
         }
     }
@@ -41,9 +41,11 @@ impl Metrics {
         self.in_flight.move_to(i64::try_from(in_flight).unwrap_or(i64::MAX));
     }
 
-    /// Reports how many algorithms the host verifies.
-    pub fn report_host_algorithms(&mut self, count: usize) {
-        self.host_algorithms.move_to(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Reports how many algorithms the host verifies: the same on every worker, so each sets it.
+    pub fn report_host_algorithms(&self, count: usize) {
+        if let Some(id) = self.host_algorithms {
+            host::record_metric(id, count as u64);
+        }
     }
 
     /// Reports how long a callout took.

@@ -346,7 +346,10 @@ extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> Status {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_record_metric(id: u32, value: u64) -> Status {
     called("proxy_record_metric", |host| {
-        host.metrics[id as usize].recorded.push(value);
+        // A gauge is what was recorded last; a histogram is all of it.
+        let metric = &mut host.metrics[id as usize];
+        metric.value = i64::try_from(value).unwrap();
+        metric.recorded.push(value);
         Status::Ok
     })
 }
