@@ -194,15 +194,10 @@ impl Authenticator {
         Some(next)
     }
 
-    /// Whether a key document that another worker fetched at `stamp` may save a fetch.
-    pub fn may_adopt_keys(&self, stamp: UnixTime, now: UnixTime) -> bool {
-        self.keys.may_adopt(stamp, now)
-    }
-
-    /// A key document that another worker fetched.
-    pub fn on_shared_keys(&mut self, shared: &SharedDocument, now: UnixTime) -> Outcome {
-        let loaded = self.keys.adopt(shared, now);
-        self.on_keys(loaded, now)
+    /// A key document that another worker fetched; `None` when it is of no use here.
+    pub fn on_shared_keys(&mut self, shared: &SharedDocument, now: UnixTime) -> Option<Outcome> {
+        let loaded = self.keys.adopt(shared, now)?;
+        Some(self.on_keys(Ok(loaded), now))
     }
 
     /// When a token last brought a fetch of keys forward.
@@ -244,7 +239,9 @@ impl Authenticator {
 
     /// A tick has passed: keys age, and callouts the host has forgotten are given up.
     pub fn on_tick(&mut self, now: UnixTime) -> Outcome {
-        self.keys.tick();
+        if self.keys.tick() {
+            self.cache.retain(|_| false);
+        }
         let mut all = Outcome::default();
         for flight in self.flights.overdue() {
             let waits_for_keys = self.flights.waits_for_keys(flight);

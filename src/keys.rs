@@ -197,32 +197,21 @@ impl Keys {
         Some(Callout::get(&fetching.endpoint.authority, &fetching.endpoint.path))
     }
 
-    /// A document another worker fetched at `stamp` may save a fetch that is wanted here: when it is
-    /// news, and young enough that fetching again could hardly bring more.
-    pub fn may_adopt(&self, stamp: UnixTime, now: UnixTime) -> bool {
-        self.fetching.as_ref().is_some_and(|fetching| {
-            let young = fetching.endpoint.refresh.checked_div(10).unwrap_or_default();
-            fetching.state == State::Wanted
-                && fetching.stamp.is_none_or(|ours| ours < stamp)
-                && stamp <= now
-                && now.since(stamp) <= young
-        })
-    }
-
-    /// Takes over a document another worker fetched. If a token brought that fetch forward, tokens here
-    /// have to wait as long as those there: the workers cool down together.
+    /// Takes over a document another worker fetched, when that saves a fetch that is wanted here: it has to
+    /// be readable, news, and so young that fetching again could hardly bring more. `None` when it is not;
+    /// nothing has changed then, and the fetch is still wanted.
     ///
-    /// # Errors
-    /// [`KeysError`] when it brings no keys; those that are there stay.
-    pub fn adopt(&mut self, shared: &SharedDocument, now: UnixTime) -> Result<Loaded, KeysError> {
-        if let Some(fetching) = &mut self.fetching {
-            fetching.brought_forward = false;
-            let passed = shared.brought_forward.map(|moment| now.since(moment).as_secs());
-            let left = passed.map_or(0, |secs| COOL_DOWN.saturating_sub(u32::try_from(secs).unwrap_or(u32::MAX)));
-            fetching.cool_down = fetching.cool_down.max(left);
-            fetching.last_brought_forward = fetching.last_brought_forward.max(shared.brought_forward);
-        }
-        self.on_document(&shared.document, shared.stamp)
+    /// If a token brought the other fetch forward, tokens here have to wait as long as those there: the
+    /// workers cool down together.
+    pub fn adopt(&mut self, shared: &SharedDocument, now: UnixTime) -> Option<Loaded> {
+        let fetching = self.fetching.as_mut().filter(|fetching| fetching.has_use_for(shared.stamp, now))?;
+        let set = KeySet::parse(&shared.document).ok()?;
+        fetching.brought_forward = false;
+        let passed = shared.brought_forward.map(|moment| now.since(moment).as_secs());
+        let left = passed.map_or(0, |secs| COOL_DOWN.saturating_sub(u32::try_from(secs).unwrap_or(u32::MAX)));
+        fetching.cool_down = fetching.cool_down.max(left);
+        fetching.last_brought_forward = fetching.last_brought_forward.max(shared.brought_forward);
+        Some(self.replace(set, shared.stamp))
     }
 
     /// When a token last brought a fetch forward, to be shared along with what was fetched.
@@ -243,18 +232,21 @@ impl Keys {
         }
     }
 
-    fn on_document(&mut self, document: &[u8], stamp: UnixTime) -> Result<Loaded, KeysError> {
-        let set = match KeySet::parse(document) {
-            Ok(set) => set,
-            Err(KeySetError::Malformed) => return self.on_failure(KeysError::Document),
-            Err(KeySetError::NoUsableKey) => return self.on_failure(KeysError::NoUsableKey),
-        };
+    fn on_document(&mut self, document: &[u8], now: UnixTime) -> Result<Loaded, KeysError> {
+        match KeySet::parse(document) {
+            Ok(set) => Ok(self.replace(set, now)),
+            Err(KeySetError::Malformed) => self.on_failure(KeysError::Document),
+            Err(KeySetError::NoUsableKey) => self.on_failure(KeysError::NoUsableKey),
+        }
+    }
+
+    fn replace(&mut self, set: KeySet, stamp: UnixTime) -> Loaded {
         let loaded = Loaded { used: set.len(), skipped: set.skipped().to_vec() };
         self.set = set;
         if let Some(fetching) = &mut self.fetching {
             fetching.succeeded(stamp);
         }
-        Ok(loaded)
+        loaded
     }
 
     /// The fetch that was under way failed.
@@ -268,18 +260,20 @@ impl Keys {
         Err(error)
     }
 
-    /// A tick has passed.
-    pub fn tick(&mut self) {
-        let Some(fetching) = &mut self.fetching else { return };
+    /// A tick has passed. Answers whether the keys have become too old and were given up.
+    pub fn tick(&mut self) -> bool {
+        let Some(fetching) = &mut self.fetching else { return false };
         fetching.cool_down = fetching.cool_down.saturating_sub(1);
         fetching.due_in = fetching.due_in.saturating_sub(1);
         fetching.age = fetching.age.saturating_add(1);
-        if fetching.age > MAX_AGE {
-            self.set = KeySet::empty();
-        }
         if fetching.state == State::Idle && fetching.due_in == 0 {
             fetching.state = State::Wanted;
         }
+        let given_up = fetching.age > MAX_AGE && !self.set.is_empty();
+        if given_up {
+            self.set = KeySet::empty();
+        }
+        given_up
     }
 
     /// The longest answer that is read, in bytes.
@@ -289,6 +283,14 @@ impl Keys {
 }
 
 impl Fetching {
+    fn has_use_for(&self, stamp: UnixTime, now: UnixTime) -> bool {
+        let young = self.endpoint.refresh.checked_div(10).unwrap_or_default();
+        self.state == State::Wanted
+            && self.stamp.is_none_or(|ours| ours < stamp)
+            && stamp <= now
+            && now.since(stamp) <= young
+    }
+
     fn succeeded(&mut self, stamp: UnixTime) {
         self.state = State::Idle;
         self.failures = 0;

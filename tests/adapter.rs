@@ -268,8 +268,19 @@ fn second_worker_takes_over_the_keys_the_first_has_fetched() {
 
 #[test]
 fn shared_data_that_is_no_key_set_is_of_no_consequence() {
-    for data in [vec![], vec![0; 7], vec![0; 8], vec![0; 16], [&[0; 16][..], JWKS.as_bytes()].concat(), vec![0xff; 500]]
-    {
+    let just_now = common::START.as_millis().to_be_bytes();
+    let young = [&just_now[..], &[0; 8], b"{\"keys\": []}"].concat();
+    let of_another_version = [&just_now[..], JWKS.as_bytes()].concat();
+    for data in [
+        young,
+        of_another_version,
+        vec![],
+        vec![0; 7],
+        vec![0; 8],
+        vec![0; 16],
+        [&[0; 16][..], JWKS.as_bytes()].concat(),
+        vec![0xff; 500],
+    ] {
         let worker = std::thread::spawn(move || {
             let shared = [("keys keys auth.internal /jwks".to_owned(), data)].into();
             assert!(start_on(unusual(|host| host.shared = shared), &with_endpoint()));

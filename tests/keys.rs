@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use session_bearer::keys::SharedDocument;
 use session_bearer::stats::Counter;
 use session_bearer::time::UnixTime;
+use session_bearer::token::key::KeyError;
+use session_bearer::token::keyset::KeySet;
 use world::{Fate, Reply, World};
 
 /// A key pair by its number.
@@ -33,12 +35,12 @@ fn published(keys: &[u8]) -> Reply {
 
 /// A token signed by key `n`, which names it.
 fn token(n: u8, now: UnixTime) -> String {
+    token_of(n, &claims("ada", now))
+}
+
+fn token_of(n: u8, claims: &Value) -> String {
     let header = json!({"alg": "EdDSA", "kid": n.to_string()});
-    let signed = format!(
-        "{}.{}",
-        base64url(header.to_string().as_bytes()),
-        base64url(claims("ada", now).to_string().as_bytes())
-    );
+    let signed = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
     let signature = base64url(&key(n).sign(signed.as_bytes()).to_bytes());
     format!("{signed}.{signature}")
 }
@@ -288,6 +290,33 @@ fn keys_that_cannot_be_fetched_again_are_used_for_a_day() {
 }
 
 #[test]
+fn keys_given_up_take_the_remembered_tokens_along() {
+    let mut world = ready(&[1]);
+    let mut lasting = claims("ada", world.now);
+    lasting["exp"] = json!(world.now.as_millis() / 1000 + 200_000);
+    let head = get("/api/x").with("authorization", format!("Bearer {}", token_of(1, &lasting)));
+    for _ in 0..2 {
+        let stream = world.request(head.clone());
+        assert!(matches!(world.fate(stream), Fate::Passed { .. }));
+    }
+    for _ in 0..86_402_u32 {
+        world.ticks(1);
+        if world.fetches() > 0 {
+            world.answer_fetch(&Reply::reset());
+        }
+    }
+    let stream = world.request(head);
+    assert!(!matches!(world.fate(stream), Fate::Passed { .. }));
+}
+
+#[test]
+fn keys_beyond_the_bound_are_told_of() {
+    let many: Vec<Value> = (0..70_u8).map(jwk).collect();
+    let set = KeySet::parse(json!({ "keys": many }).to_string().as_bytes()).ok().unwrap();
+    assert_eq!((set.len(), set.skipped()), (64, [KeyError::TooMany].as_slice()));
+}
+
+#[test]
 fn waiting_for_keys_ends_when_nothing_ever_comes() {
     let mut world = world();
     let required = world.request(bearer(1, world.now));
@@ -317,6 +346,15 @@ fn document_of_another_worker_saves_a_fetch_when_it_is_young_and_news() {
         assert_eq!(world.share_keys(&shared(&[1, 2], stamp, None)), adopted, "{age} s old");
         assert_eq!(passes(&mut world, 2), adopted);
     }
+}
+
+#[test]
+fn shared_document_that_cannot_be_read_neither_fails_anybody_nor_saves_the_fetch() {
+    let mut world = ready(&[1]);
+    due(&mut world);
+    let garbage = SharedDocument { stamp: world.now, brought_forward: None, document: b"{}".to_vec() };
+    assert!(!world.share_keys(&garbage));
+    assert!(world.authenticator.wants_keys() && world.failures.is_empty());
 }
 
 #[test]

@@ -83,9 +83,8 @@ impl FilterRoot {
         let Some(endpoint) = worker.config.keys.endpoint().filter(|_| wanted) else { return };
         let now = host::now();
         let shared = shared_keys::read(endpoint);
-        let shared = shared.filter(|keys| worker.authenticator.borrow().may_adopt_keys(keys.stamp, now));
-        if let Some(shared) = shared {
-            let outcome = worker.authenticator.borrow_mut().on_shared_keys(&shared, now);
+        let adopted = shared.and_then(|shared| worker.authenticator.borrow_mut().on_shared_keys(&shared, now));
+        if let Some(outcome) = adopted {
             self.carry_out(outcome);
             // What was shared is no longer news, so this ends; but a token may find even it too old.
             return self.fetch_keys(worker);

@@ -22,8 +22,7 @@ pub struct HostSignatures {
 impl HostSignatures {
     /// Finds out what the host can.
     pub fn probe() -> Self {
-        let passes = |(algorithm, ..): &&Probe| !algorithm.is_symmetric();
-        let algorithms = PROBES.iter().filter(passes).filter(|probe| is_verified_by_host(probe));
+        let algorithms = PROBES.iter().filter(|probe| is_verified_by_host(probe));
         Self { algorithms: algorithms.map(|(algorithm, ..)| *algorithm).collect() }
     }
 

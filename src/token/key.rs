@@ -48,6 +48,9 @@ pub enum KeyError {
     /// even exponent, a point off its curve, an Ed25519 key of small order.
     #[error("too weak, or not a point of its curve")]
     Weak,
+    /// The set has more keys than are taken from one.
+    #[error("more keys in the set than are used")]
+    TooMany,
     /// Two keys of a set have the same `kid`.
     #[error("another key of the set has the same kid")]
     DuplicateKid,

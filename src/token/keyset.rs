@@ -66,6 +66,7 @@ impl KeySet {
                 Err(error) => skipped.push(error),
             }
         }
+        skipped.extend((listed.len() > MAX_KEYS).then_some(KeyError::TooMany));
         let unique = |key: &Key| key.kid().is_none() || keys.iter().filter(|k| k.kid() == key.kid()).count() == 1;
         let (keys, twins): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(unique);
         skipped.extend(twins.iter().map(|_| KeyError::DuplicateKid));

@@ -215,11 +215,9 @@ impl World {
 
     /// Another worker has fetched a document and shares it; answers whether it was of use.
     pub fn share_keys(&mut self, shared: &SharedDocument) -> bool {
-        let adopted = self.authenticator.may_adopt_keys(shared.stamp, self.now);
-        if adopted {
-            let outcome = self.authenticator.on_shared_keys(shared, self.now);
-            self.carry_out(outcome);
-        }
+        let outcome = self.authenticator.on_shared_keys(shared, self.now);
+        let adopted = outcome.is_some();
+        self.carry_out(outcome.unwrap_or_default());
         adopted
     }
 
