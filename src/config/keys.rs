@@ -22,6 +22,8 @@ pub fn check(
     environment: Environment<'_>,
     problems: &mut Problems,
 ) -> Option<(KeySource, Vec<Algorithm>)> {
+    // All of them when none are listed: which one a token has to have is for its key to say.
+    let public: Vec<Algorithm> = Algorithm::ALL.iter().copied().filter(|algorithm| !algorithm.is_symmetric()).collect();
     match (keys.secret_env, keys.jwks, keys.local_jwks) {
         (Some(variable), None, None) => {
             let algorithms = named(algorithms, &[Algorithm::Hs256], true, problems)?;
@@ -29,11 +31,11 @@ pub fn check(
             Some((KeySource::Fixed(KeySet::secret(Key::secret(&secret))), algorithms))
         }
         (None, Some(jwks), None) => {
-            let algorithms = named(algorithms, PUBLIC, false, problems);
+            let algorithms = named(algorithms, &public, false, problems);
             Some((KeySource::Endpoint(endpoint(jwks, problems)), algorithms?))
         }
         (None, None, Some(document)) => {
-            let algorithms = named(algorithms, PUBLIC, false, problems);
+            let algorithms = named(algorithms, &public, false, problems);
             Some((KeySource::Fixed(local(&document, problems)?), algorithms?))
         }
         (None, None, None) => problems.refuse("token.keys", "missing; give secret_env, jwks or local_jwks"),
@@ -41,19 +43,7 @@ pub fn check(
     }
 }
 
-/// The algorithms of public keys, which are allowed when none are listed: the key decides.
-const PUBLIC: &[Algorithm] = &[
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::EdDsa,
-];
-
+/// The algorithms listed, or `default`; they have to be of the kind that the keys are.
 fn named(
     names: Option<Vec<String>>,
     default: &[Algorithm],
