@@ -1,7 +1,11 @@
 //! What a request costs in the core alone, natively: no host, no Wasm.
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::rc::Rc;
 
+use common::shared::SharedMemory;
 use divan::Bencher;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
@@ -39,7 +43,7 @@ fn cached_session(bencher: Bencher<'_, '_>) {
     });
     let secret = String::from_utf8(SECRET.to_vec()).unwrap();
     let config = Config::read(config.to_string().as_bytes(), &|_| Some(secret.clone())).ok().unwrap();
-    let mut authenticator = Authenticator::new(Rc::new(config), Rc::new(InModule), 0);
+    let mut authenticator = Authenticator::new(Rc::new(config), Rc::new(InModule), Rc::new(SharedMemory::default()), 0);
     let fields = head("theme=dark; better-auth.session_token=abcdefghijklmnopqrstuvwxyz012345.sig; lang=en");
     authenticator.on_request(&fields, 1, || None, NOW);
     let (flight, _) = authenticator.next_callout(NOW).unwrap();
@@ -47,5 +51,9 @@ fn cached_session(bencher: Bencher<'_, '_>) {
     let answer = answer.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let body = json!({"token": token()}).to_string();
     authenticator.on_answer(flight, &CalloutReply { fields: &answer, body: body.as_bytes() }, NOW);
-    bencher.bench_local(|| authenticator.on_request(&fields, 2, || None, NOW));
+    bencher.bench_local(|| {
+        let step = authenticator.on_request(&fields, 2, || None, NOW);
+        authenticator.on_end(2);
+        step
+    });
 }

@@ -2,56 +2,82 @@
 //!
 //! Read [`Authenticator::decide`] from top to bottom: head → route → credential → cache → flight. What
 //! follows a flight stands in [`landing`]: callout → answer → verification → cache → every request that
-//! waited. Nothing here does anything; each function says what is to be done, and
-//! the adapter does it.
+//! waited; what a response tells, and how sessions are forgotten, in [`forgetting`]. Nothing here does
+//! anything; each function says what is to be done, and the adapter does it.
 
 mod fetching;
+mod forgetting;
 mod landing;
 mod outcome;
+mod sharing;
 
 use std::rc::Rc;
 
-pub use self::outcome::{Failure, Outcome, Settled, Step};
-use crate::cache::TokenCache;
+pub use self::outcome::{Bell, Failure, Outcome, ResponseEdits, Settled, Step};
+use crate::cache::recent::Recent;
+use crate::cache::{Remembered, TokenCache};
 use crate::config::Config;
 use crate::cookie::Pair;
-use crate::credential::Credential;
+use crate::credential::{Carried, Credential};
 use crate::edits::{Expired, Stripped};
 use crate::exchange::{Callout, Exchange};
 use crate::flight::{Flights, Origin, StreamId, Waiter};
+use crate::health::Health;
 use crate::keys::Keys;
-use crate::reply::Denial;
+use crate::reply::{Denial, LocalReply};
 use crate::request::{Field, NotARequest, RequestHead};
 use crate::routes::{Auth, Policy};
-use crate::session::SessionKeys;
+use crate::session::{SessionKey, SessionKeys};
+use crate::shared::SharedData;
+use crate::shared::sign_outs::SignOuts;
+use crate::shared::tokens::SharedTokens;
 use crate::stats::{Counter, Stats};
+use crate::streams::{Streams, Watch};
 use crate::time::UnixTime;
 use crate::token::signature::Signatures;
 use crate::token::verify::Verifier;
 use crate::token::{TokenError, VerifiedToken};
 
-/// Decides for one worker. All its state is that worker's.
+/// Decides for one worker. All its state is that worker's, but for what the workers share.
 pub struct Authenticator {
     config: Rc<Config>,
     session_keys: SessionKeys,
     cache: TokenCache,
+    refusals: Recent,
+    disputed: Recent,
     flights: Flights,
+    streams: Streams,
+    health: Health,
+    shared: Option<SharedTokens>,
+    sign_outs: SignOuts,
     keys: Keys,
     verifier: Verifier,
     stats: Stats,
+    bell: Bell,
 }
 
+/// The most sessions known to be none, and the most whose token the backend has refused.
+const MAX_RECENT: usize = 8192;
+
 impl Authenticator {
-    /// An authenticator that remembers nothing yet. `signatures` does the mathematics; `random` keeps many
-    /// workers from doing the same at the same moment.
-    pub fn new(config: Rc<Config>, signatures: Rc<dyn Signatures>, random: u64) -> Self {
+    /// An authenticator that remembers nothing yet. `signatures` does the mathematics; `shared` is what it
+    /// has in common with the other workers; `random` keeps many of them from doing the same at the same
+    /// moment.
+    pub fn new(config: Rc<Config>, signatures: Rc<dyn Signatures>, shared: Rc<dyn SharedData>, random: u64) -> Self {
         Self {
             session_keys: config.session_keys(),
-            cache: TokenCache::new(config.cache),
+            cache: TokenCache::new(config.cache, random),
+            refusals: Recent::new(MAX_RECENT, config.negative_ttl),
+            disputed: Recent::new(MAX_RECENT, config.cache.max_ttl),
             flights: Flights::new(config.max_in_flight, config.max_flight_ticks()),
+            streams: Streams::default(),
+            health: Health::new(random),
+            shared: SharedTokens::new(Rc::clone(&shared), config.shared_slots),
+            sign_outs: SignOuts::new(shared),
             keys: Keys::new(&config.keys, random),
             verifier: Verifier::new(Rc::clone(&config.token_rules), signatures),
             stats: Stats::default(),
+            bell: Bell::default(),
             config,
         }
     }
@@ -86,60 +112,102 @@ impl Authenticator {
         let config = Rc::clone(&self.config);
         let policy = config.routes.find(head);
         if policy.auth == Auth::Off {
-            return self.pass_unchecked(head, &policy);
+            let watch = self.watch(head, config.credentials.session(head));
+            return self.pass_unchecked(head, stream, &policy, watch);
         }
-        let (credential, rest) = match config.credentials.read(head) {
-            Ok(read) => read,
+        let Carried { credential, session, rest } = match config.credentials.read(head) {
+            Ok(carried) => carried,
             Err(denial) => return self.refuse(denial),
         };
-        let request = Waiter { stream, policy, stripped: Stripped::authorization(head).and_cookies(rest) };
+        let stripped = Stripped::authorization(head).and_cookies(rest);
+        let request = Waiter { stream, policy, stripped, watch: self.watch(head, session) };
         match credential {
             Credential::None => self.deny(request, Denial::NoCredential),
             Credential::Token(token) => self.decide_on_token(request, token, now),
             Credential::Session(cookie, companions) => {
                 let callout =
                     |exchange: &Exchange| exchange.callout(head, cookie, &companions, client_address().as_deref());
-                self.decide_on_session(request, cookie, callout, now)
+                self.decide_on_session(request, callout, now)
             }
         }
     }
 
-    /// A session cookie: known, or to be exchanged.
+    /// What the response to a request may tell; `None` where there is no session it could be about.
+    fn watch(&self, head: &RequestHead<'_>, session: Option<Pair<'_>>) -> Option<Watch> {
+        let cookie = session.filter(|cookie| self.config.exchange.is_some() && cookie.is_plausible())?;
+        let session = self.session_keys.key(cookie);
+        Some(Watch { session, signs_out: self.config.signs_out(head), authorised: false })
+    }
+
+    /// A session cookie: known, or to be exchanged. A known session is never made to wait for an auth
+    /// service that is known to be failing.
     fn decide_on_session(
         &mut self,
-        request: Waiter,
-        cookie: Pair<'_>,
+        mut request: Waiter,
         callout: impl FnOnce(&Exchange) -> Callout,
         now: UnixTime,
     ) -> Step {
         let config = Rc::clone(&self.config);
-        let Some(exchange) = config.exchange.as_ref().filter(|_| cookie.is_plausible()) else {
+        let (Some(exchange), Some(watch)) = (&config.exchange, &mut request.watch) else {
             return self.deny(request, Denial::MalformedSession);
         };
-        let key = self.session_keys.key(cookie);
-        if let Some(token) = self.cache.get(&key, now) {
-            return self.admit(request, token, now, Counter::AllowedHit);
+        watch.authorised = true;
+        let (key, callout) = (watch.session, || callout(exchange));
+        let remembered = self.cache.get(&key, now);
+        match remembered {
+            Some(Remembered::Fresh(token)) => return self.admit(request, token, now, Counter::AllowedHit),
+            Some(Remembered::Ageing(token)) => {
+                self.refresh(key, request.stream, callout, now);
+                return self.admit(request, token, now, Counter::AllowedHit);
+            }
+            Some(Remembered::Stale(token)) if self.health.is_failing() => {
+                self.refresh(key, request.stream, callout, now);
+                return self.admit(request, token, now, Counter::AllowedStale);
+            }
+            Some(Remembered::Stale(_)) | None => {}
         }
-        match self.flights.join(key, request, || callout(exchange)) {
-            Ok(joined) => Step::Wait(key, joined),
-            Err(request) => self.deny(request, Denial::Overloaded),
+        if self.refusals.contains(&key, now) {
+            return self.deny(request, Denial::SessionRefused);
         }
+        if let Some(token) = self.take_over(&key, now) {
+            return self.admit(request, token, now, Counter::AllowedShared);
+        }
+        if let Some(seconds) = self.health.pause() {
+            return self.deny(request, Denial::Paused(seconds));
+        }
+        let stream = request.stream;
+        match (self.flights.join(key, request, callout), remembered) {
+            (Ok(()), _) => self.hold(stream, key),
+            (Err(request), Some(Remembered::Stale(token))) => self.admit(request, token, now, Counter::AllowedStale),
+            (Err(request), _) => self.deny(request, Denial::Overloaded),
+        }
+    }
+
+    /// Has a session exchanged in the background on account of the request `cause`, which passes meanwhile.
+    fn refresh(&mut self, key: SessionKey, cause: StreamId, callout: impl FnOnce() -> Callout, now: UnixTime) {
+        if !self.health.allows_refresh() || self.flights.is_under_way(&key) || self.take_over(&key, now).is_some() {
+            return;
+        }
+        let before = self.flights.len();
+        self.flights.refresh(key, cause, callout);
+        self.stats.add(Counter::ExchangeRefreshes, self.flights.len().saturating_sub(before));
     }
 
     /// A token the client sent: known to be good, or to be verified.
     fn decide_on_token(&mut self, request: Waiter, token: &[u8], now: UnixTime) -> Step {
         let key = SessionKeys::of_token(token);
-        if let Some(token) = self.cache.get(&key, now) {
+        if let Some(Remembered::Fresh(token)) = self.cache.get(&key, now) {
             return self.admit(request, token, now, Counter::AllowedHit);
         }
         match self.verify(token, now) {
             Ok(token) => {
-                self.cache.insert_verdict(key, token.clone(), now);
+                self.remember(|cache| cache.insert_verdict(key, token.clone(), now));
                 self.admit(request, token, now, Counter::AllowedVerified)
             }
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
+                let stream = request.stream;
                 match self.flights.join_for_keys(key, request, token) {
-                    Ok(joined) => Step::Wait(key, joined),
+                    Ok(()) => self.hold(stream, key),
                     Err(_) => self.refuse(Denial::KeysUnavailable),
                 }
             }
@@ -154,47 +222,84 @@ impl Authenticator {
         self.verifier.verify(token, self.keys.set(), now)
     }
 
+    /// Puts a token into the cache, and counts those that have to go for it.
+    fn remember<T>(&mut self, insert: impl FnOnce(&mut TokenCache) -> T) -> T {
+        let before = self.cache.evicted();
+        let inserted = insert(&mut self.cache);
+        self.stats.add(Counter::CacheEvicted, self.cache.evicted().saturating_sub(before));
+        inserted
+    }
+
+    /// Has a request wait for the flight of `key`.
+    fn hold(&mut self, stream: StreamId, key: SessionKey) -> Step {
+        self.streams.wait(stream, key);
+        Step::Wait
+    }
+
     /// Lets a request pass that proved who it is from, if that is enough for its route. What a route
     /// requires is looked at each time, also when the token was remembered (Oathkeeper CVE-2021-32701).
     fn admit(&mut self, request: Waiter, token: VerifiedToken, now: UnixTime, counter: Counter) -> Step {
-        if !request.policy.admits(&token) {
-            return self.refuse(Denial::InsufficientScope);
+        let Waiter { stream, policy, stripped, watch } = request;
+        if !policy.admits(&token) {
+            return self.answer(stream, Denial::InsufficientScope);
         }
-        match request.stripped.with_token(token, now) {
+        let end = self.config.ends_with_token.then(|| token.expires());
+        match stripped.with_token(token, now) {
             Ok(edits) => {
                 self.stats.count(counter);
+                self.streams.pass(stream, watch, end);
                 Step::Continue(edits)
             }
-            Err(Expired) => self.refuse(Denial::UnverifiedToken),
+            Err(Expired) => self.answer(stream, Denial::UnverifiedToken),
         }
     }
 
     /// Denies a request, unless its route lets it pass without a credential.
     fn deny(&mut self, request: Waiter, denial: Denial) -> Step {
-        match request.policy.anonymous().filter(|_| denial.may_be_anonymous()) {
+        let Waiter { stream, policy, stripped, watch } = request;
+        match policy.anonymous().filter(|_| denial.may_be_anonymous()) {
             Some(permit) => {
                 self.stats.count(Counter::AllowedAnonymous);
-                Step::Continue(request.stripped.anonymous(permit))
+                self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }), None);
+                Step::Continue(stripped.anonymous(permit))
             }
-            None => self.refuse(denial),
+            None => self.answer(stream, denial),
         }
+    }
+
+    fn answer(&mut self, stream: StreamId, denial: Denial) -> Step {
+        self.streams.answer(stream);
+        self.refuse(denial)
     }
 
     fn refuse(&mut self, denial: Denial) -> Step {
         self.stats.count(denial.counter());
-        Step::Reply(denial.into())
+        Step::Reply(LocalReply::from(denial))
     }
 
     /// Lets a request pass on a route that looks at nothing.
-    fn pass_unchecked(&mut self, head: &RequestHead<'_>, policy: &Policy) -> Step {
+    fn pass_unchecked(
+        &mut self,
+        head: &RequestHead<'_>,
+        stream: StreamId,
+        policy: &Policy,
+        watch: Option<Watch>,
+    ) -> Step {
         let stripped = if policy.pass_authorization { Stripped::nothing() } else { Stripped::authorization(head) };
         match policy.anonymous() {
             Some(permit) => {
                 self.stats.count(Counter::AllowedOff);
+                self.streams.pass(stream, watch, None);
                 Step::Continue(stripped.anonymous(permit))
             }
             None => self.refuse(Denial::NoCredential),
         }
+    }
+
+    /// Whom to wake after what was decided since the last time this was asked.
+    pub fn take_bell(&mut self) -> Bell {
+        let Bell { others, .. } = std::mem::take(&mut self.bell);
+        Bell { root: self.flights.take_started(), others }
     }
 
     /// What this worker has counted.
@@ -205,5 +310,15 @@ impl Authenticator {
     /// How many exchanges are under way.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// How many requests wait, or are still to be known about when their response comes.
+    pub fn requests(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// How many sessions are remembered.
+    pub fn remembered(&self) -> usize {
+        self.cache.len()
     }
 }

@@ -3,6 +3,8 @@
 //! One cache per worker, so there is nothing to lock. Eviction is `quick_cache`'s scan-resistant
 //! CLOCK: sessions that are used stay, a flood of others passes through.
 
+pub mod recent;
+
 use std::collections::hash_map::RandomState;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -18,8 +20,12 @@ use crate::token::VerifiedToken;
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The longest a token is served without asking the auth service again: the bound on how long a
-    /// sign-out elsewhere goes unnoticed.
+    /// revocation elsewhere goes unnoticed.
     pub max_ttl: Duration,
+    /// How long before that a token that is in use is exchanged anew in the background.
+    pub refresh_ahead: Duration,
+    /// How much longer a token may be served while the auth service cannot be asked.
+    pub stale_if_error: Duration,
     /// The most sessions remembered.
     pub max_entries: NonZeroUsize,
     /// The most memory used for them, in bytes.
@@ -29,14 +35,38 @@ pub struct Limits {
 /// Session keys to tokens, bounded in entries and in bytes.
 pub struct TokenCache {
     entries: Cache<SessionKey, Entry, Weight, RandomState, DefaultLifecycle<SessionKey, Entry>>,
-    max_ttl: Duration,
+    limits: Limits,
+    /// Which part of `refresh_ahead` is waited before a refresh, in 512ths; the other half of the window
+    /// is always left.
+    spread: u32,
+    evicted: usize,
+}
+
+/// What is remembered of a session.
+pub enum Remembered {
+    /// A token to serve.
+    Fresh(VerifiedToken),
+    /// A token to serve, and to exchange anew meanwhile.
+    Ageing(VerifiedToken),
+    /// A token to serve only while the auth service cannot be asked.
+    Stale(VerifiedToken),
+}
+
+/// How long a token is served without asking again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Life {
+    /// When it was stored.
+    pub stored: UnixTime,
+    /// The end of its freshness, which does not count any more.
+    pub fresh_until: UnixTime,
 }
 
 #[derive(Clone)]
 struct Entry {
     token: VerifiedToken,
-    stored: UnixTime,
-    fresh_until: UnixTime,
+    life: Life,
+    refresh_from: UnixTime,
+    usable_until: UnixTime,
 }
 
 /// What an entry weighs: its bytes, and at least an equal share of all bytes, so that the bound on
@@ -47,56 +77,113 @@ struct Weight {
 }
 
 /// What an entry takes besides its token: key, times, reference count and the cache's own links.
-const ENTRY_OVERHEAD: u64 = 192;
+const ENTRY_OVERHEAD: u64 = 208;
 
 impl TokenCache {
-    /// An empty cache.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty cache. `random` spreads the refreshes of the workers of a process over the window, so that
+    /// the first one can serve the others too.
+    pub fn new(limits: Limits, random: u64) -> Self {
         let bytes = limits.max_bytes.get();
         let weight = Weight { least: bytes.div_ceil(limits.max_entries.get()) as u64 };
         let hasher = RandomState::new();
         let entries = Cache::with(limits.max_entries.get(), bytes as u64, weight, hasher, DefaultLifecycle::default());
-        Self { entries, max_ttl: limits.max_ttl }
+        Self { entries, limits, spread: u32::try_from(random % 256).unwrap_or_default(), evicted: 0 }
     }
 
-    /// The token of a session, when it is still fresh.
+    /// What is remembered of a session, as far as it can be used now.
     ///
     /// # Security
     /// A clock that stepped back makes an entry look younger than it is; one stored "in the future" is
     /// therefore not served (threats D7).
-    pub fn get(&mut self, key: &SessionKey, now: UnixTime) -> Option<VerifiedToken> {
+    pub fn get(&mut self, key: &SessionKey, now: UnixTime) -> Option<Remembered> {
         let entry = self.entries.get(key)?;
-        if (entry.stored..entry.fresh_until).contains(&now) {
-            return Some(entry.token.clone());
+        let token = || entry.token.clone();
+        match () {
+            () if now < entry.life.stored => {}
+            () if now < entry.refresh_from => return Some(Remembered::Fresh(token())),
+            () if now < entry.life.fresh_until => return Some(Remembered::Ageing(token())),
+            () if now < entry.usable_until => return Some(Remembered::Stale(token())),
+            () => {}
         }
         self.entries.remove(key);
         None
     }
 
     /// Remembers the token a session was exchanged for, for `max_ttl`, and never past
-    /// [`VerifiedToken::cacheable_until`].
-    pub fn insert(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) {
-        let until = now.plus(self.max_ttl);
-        self.insert_until(key, token, now, until);
+    /// [`VerifiedToken::cacheable_until`]. Answers the life it was given, if it is worth remembering.
+    pub fn insert(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) -> Option<Life> {
+        let life = Life { stored: now, fresh_until: now.plus(self.limits.max_ttl) };
+        self.insert_with_life(key, token, life, now)
+    }
+
+    /// Remembers a token with the life another worker gave it.
+    pub fn insert_with_life(
+        &mut self,
+        key: SessionKey,
+        token: VerifiedToken,
+        life: Life,
+        now: UnixTime,
+    ) -> Option<Life> {
+        let end = token.cacheable_until();
+        let life = Life { fresh_until: life.fresh_until.min(end), ..life };
+        let refresh_from = self.refresh_from(life);
+        let usable_until = life.fresh_until.plus(self.limits.stale_if_error).min(end);
+        let worth_it = (life.stored..life.fresh_until).contains(&now);
+        worth_it.then(|| {
+            self.put(key, Entry { token, life, refresh_from, usable_until });
+            life
+        })
     }
 
     /// Remembers that a token a client showed was verified, until [`VerifiedToken::cacheable_until`]:
     /// nobody could take it back earlier.
     pub fn insert_verdict(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) {
-        let until = token.cacheable_until();
-        self.insert_until(key, token, now, until);
+        let end = token.cacheable_until();
+        if now < end {
+            let life = Life { stored: now, fresh_until: end };
+            self.put(key, Entry { token, life, refresh_from: end, usable_until: end });
+        }
+    }
+
+    fn put(&mut self, key: SessionKey, entry: Entry) {
+        let new = usize::from(!self.entries.contains_key(&key));
+        let expected = self.entries.len().saturating_add(new);
+        self.entries.insert(key, entry);
+        self.evicted = self.evicted.saturating_add(expected.saturating_sub(self.entries.len()));
+    }
+
+    /// How many tokens were pushed out by the bounds so far.
+    pub const fn evicted(&self) -> usize {
+        self.evicted
+    }
+
+    /// When refreshes of a token begin. The window is never more than a third of its life, or a token of a
+    /// short life would be refreshed all the time.
+    fn refresh_from(&self, life: Life) -> UnixTime {
+        let third = life.fresh_until.since(life.stored).checked_div(3).unwrap_or_default();
+        let window = self.limits.refresh_ahead.min(third);
+        let waited = window.saturating_mul(self.spread).checked_div(512).unwrap_or_default();
+        life.fresh_until.minus(window.saturating_sub(waited))
+    }
+
+    /// Until when the token of a session is fresh.
+    pub fn fresh_until(&self, key: &SessionKey) -> Option<UnixTime> {
+        self.entries.peek(key).map(|entry| entry.life.fresh_until)
+    }
+
+    /// Forgets a session. Answers whether it was remembered.
+    pub fn remove(&mut self, key: &SessionKey) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.entries.clear();
     }
 
     /// Forgets the tokens for which `keep` says no.
     pub fn retain(&mut self, keep: impl Fn(&VerifiedToken) -> bool) {
         self.entries.retain(|_, entry| keep(&entry.token));
-    }
-
-    fn insert_until(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime, until: UnixTime) {
-        let fresh_until = until.min(token.cacheable_until());
-        if now < fresh_until {
-            self.entries.insert(key, Entry { token, stored: now, fresh_until });
-        }
     }
 
     /// How many sessions are remembered.
@@ -107,6 +194,15 @@ impl TokenCache {
     /// Whether no session is remembered.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+impl Remembered {
+    /// The token, however old.
+    pub fn token(self) -> VerifiedToken {
+        match self {
+            Self::Fresh(token) | Self::Ageing(token) | Self::Stale(token) => token,
+        }
     }
 }
 

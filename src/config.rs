@@ -15,10 +15,14 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::cache;
 use crate::credential::Credentials;
 use crate::exchange::Exchange;
 use crate::keys::KeySource;
+use crate::path::RequestPath;
+use crate::request::RequestHead;
 use crate::routes::RouteTable;
 use crate::session::SessionKeys;
 use crate::token::verify::TokenRules;
@@ -33,6 +37,14 @@ pub struct Config {
     pub max_in_flight: usize,
     /// The bounds of the token cache.
     pub cache: cache::Limits,
+    /// How long a definite "no session" is remembered.
+    pub negative_ttl: Duration,
+    /// How many tokens the workers of a process share; none when zero.
+    pub shared_slots: usize,
+    /// The paths that sign out: a successful request to one of them ends its session.
+    pub sign_out_paths: Vec<String>,
+    /// Whether a stream is closed when the token ends that it was let through with.
+    pub ends_with_token: bool,
     /// Where the keys come from.
     pub keys: KeySource,
     /// What tokens have to be like.
@@ -41,6 +53,8 @@ pub struct Config {
     pub routes: RouteTable,
     /// What is allowed, but probably not meant.
     pub warnings: Vec<String>,
+    /// A digest of everything that was written.
+    pub fingerprint: [u8; 32],
 }
 
 /// One thing wrong with a configuration: where, what was written, and what would work.
@@ -63,8 +77,16 @@ impl Config {
     /// Every [`Problem`] that could be found, at least one.
     pub fn read(bytes: &[u8], environment: Environment<'_>) -> Result<Self, Vec<Problem>> {
         let document = document::read(bytes).map_err(|problem| vec![problem])?;
+        // Members are in the order of their names, so two spellings of one configuration are the same.
+        let fingerprint = Sha256::digest(document.to_string()).into();
         let raw = raw::read(document).map_err(|problem| vec![problem])?;
-        check::check(raw, environment)
+        Ok(Self { fingerprint, ..check::check(raw, environment)? })
+    }
+
+    /// Whether a request goes to a path that signs out.
+    pub fn signs_out(&self, head: &RequestHead<'_>) -> bool {
+        let path = RequestPath::parse(head.target());
+        path.plain().is_some_and(|path| self.sign_out_paths.iter().any(|listed| listed == path))
     }
 
     /// The keys of sessions, made of all that decides what the auth service answers.

@@ -106,6 +106,16 @@ impl CookieNames {
         if kept.is_empty() { Rest::Empty } else { Rest::Pairs(kept) }
     }
 
+    /// Whether the cookie carries the session.
+    pub fn is_session(&self, name: &[u8]) -> bool {
+        self.sessions.iter().any(|listed| listed.as_bytes() == name)
+    }
+
+    /// Whether the auth service may set the cookie through here: a session cookie or a companion.
+    pub fn is_relayed(&self, name: &[u8]) -> bool {
+        self.is_session(name) || self.companions.iter().any(|listed| listed.as_bytes() == name)
+    }
+
     /// Sessions first, then companions, then tokens.
     fn all(&self) -> impl Iterator<Item = &String> {
         self.sessions.iter().chain(&self.companions).chain(&self.tokens)
@@ -135,7 +145,7 @@ impl<'a> Jar<'a> {
 
 impl<'a> Pair<'a> {
     /// Reads `name=value`; `None` when there is no `=`, for a cookie without a name is nobody's.
-    fn parse(segment: &'a [u8]) -> Option<Self> {
+    pub fn parse(segment: &'a [u8]) -> Option<Self> {
         let equals = segment.iter().position(|&b| b == b'=')?;
         let (name, value) = segment.split_at_checked(equals)?;
         Some(Self { name: trim(name), value: trim(value.get(1..)?) })

@@ -30,6 +30,16 @@ pub struct Credentials {
     pub remove_cookies: bool,
 }
 
+/// What a request was found to carry.
+pub struct Carried<'a> {
+    /// The credential that decides.
+    pub credential: Credential<'a>,
+    /// The session cookie, also where another credential decides.
+    pub session: Option<Pair<'a>>,
+    /// What remains of the cookies.
+    pub rest: Rest,
+}
+
 /// What a request shows.
 pub enum Credential<'a> {
     /// Nothing.
@@ -41,7 +51,7 @@ pub enum Credential<'a> {
 }
 
 impl Credentials {
-    /// Reads a request's credential, and what remains of its cookies.
+    /// Reads a request's credential, and its cookies.
     ///
     /// # Errors
     /// A [`Denial`] where the request says two things at once.
@@ -49,23 +59,26 @@ impl Credentials {
     /// # Security
     /// All values of `Authorization` and `Cookie` are looked at. What is ambiguous is refused, also where
     /// another kind of credential would decide.
-    pub fn read<'a>(&self, head: &RequestHead<'a>) -> Result<(Credential<'a>, Rest), Denial> {
+    pub fn read<'a>(&self, head: &RequestHead<'a>) -> Result<Carried<'a>, Denial> {
         if head.repeats_authorization() {
             return Err(Denial::RepeatedAuthorization);
         }
         let (jar, rest) = self.cookies.read(head.values("cookie")).map_err(|_| Denial::ConflictingCookies)?;
         let rest = if self.remove_cookies { rest } else { Rest::Untouched };
-        for kind in &self.order {
-            let found = match kind {
-                Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
-                Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
-                Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
-            };
-            if let Some(credential) = found {
-                return Ok((credential, rest));
-            }
+        let credential = self.order.iter().find_map(|kind| match kind {
+            Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
+            Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
+            Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
+        });
+        Ok(Carried { credential: credential.unwrap_or(Credential::None), session: jar.session(), rest })
+    }
+
+    /// The session cookie of a request nothing is demanded of; none when it has two values.
+    pub fn session<'a>(&self, head: &RequestHead<'a>) -> Option<Pair<'a>> {
+        if self.cookies.sessions.is_empty() {
+            return None;
         }
-        Ok((Credential::None, rest))
+        self.cookies.read(head.values("cookie")).ok()?.0.session()
     }
 }
 

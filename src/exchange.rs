@@ -14,6 +14,8 @@ use crate::json;
 use crate::request::{Field, RequestHead};
 use crate::secret::Secret;
 use crate::session::SessionKeys;
+use crate::set_cookie::http_date;
+use crate::time::UnixTime;
 
 /// How a session cookie is exchanged for a token.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub headers: StaticHeaders,
     /// The longest answer body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// Whether the answer's `Set-Cookie` lines for the listed cookies go on to the browser.
+    pub relay_set_cookie: bool,
 }
 
 /// The method of the callout.
@@ -101,6 +105,9 @@ pub enum ExchangeError {
     /// No answer within `exchange.timeout`.
     #[error("no answer within exchange.timeout")]
     Timeout,
+    /// A 429, or a 503 that says when to come back: the auth service wants to be left alone.
+    #[error("the auth service asked to be left alone for a while (429 or 503)")]
+    Throttled,
     /// A 5xx answer; Envoy makes one for a failed connect too.
     #[error("the auth service failed or could not be connected to (5xx)")]
     ServerError,
@@ -182,6 +189,8 @@ impl Exchange {
         }
         match status {
             200 => self.read_token(reply),
+            429 => Err(ExchangeError::Throttled),
+            503 if reply.has("retry-after") || reply.has("x-retry-after") => Err(ExchangeError::Throttled),
             504 if self.is_timeout(elapsed) => Err(ExchangeError::Timeout),
             500..=599 => Err(ExchangeError::ServerError),
             _ => Err(ExchangeError::Status),
@@ -227,6 +236,18 @@ impl CalloutReply<'_> {
     pub fn status(&self) -> Option<u16> {
         let value = self.fields.iter().find(|(name, _)| name == ":status").map(|(_, value)| value)?;
         std::str::from_utf8(value).ok()?.parse().ok()
+    }
+
+    /// For how many seconds the auth service asks to be left alone (RFC 9110 §10.2.3): the longer of
+    /// `Retry-After`, in seconds or as a date, and better-auth's `X-Retry-After`.
+    pub fn retry_after(&self, now: UnixTime) -> Option<u32> {
+        let named = |name: &'static str| self.fields.iter().filter(move |(n, _)| n == name);
+        let values = named("retry-after").chain(named("x-retry-after"));
+        values.filter_map(|(_, value)| seconds_until(std::str::from_utf8(value).ok()?.trim(), now)).max()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(n, _)| n == name)
     }
 
     /// Whether the body says that it is JSON, not compressed.
@@ -283,6 +304,15 @@ impl Method {
             Self::Post => "POST",
         }
     }
+}
+
+/// A number of seconds, or a date; what has passed is no time at all.
+fn seconds_until(text: &str, now: UnixTime) -> Option<u32> {
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => http_date(text)?.since(now).as_millis().div_ceil(1000).try_into().ok()?,
+    };
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX)).filter(|&seconds| seconds > 0)
 }
 
 /// The one session cookie and its companions. A companion that could not be a cookie is left out.

@@ -1,8 +1,8 @@
 //! The adapter: turns the host's callbacks into calls of the core, and its answers into host calls.
 //!
 //! Nothing is decided here. [`root`] owns what outlives a request: the configuration, the callouts, the
-//! metrics. [`stream`] is one request. [`signatures`] has the host verify what it can. Only [`host`] makes
-//! host calls.
+//! metrics. [`stream`] is one request. [`signatures`] has the host verify what it can. [`workers`] is how the
+//! workers of a process find each other. Only [`host`] makes host calls.
 
 mod host;
 mod metrics;
@@ -11,6 +11,7 @@ mod root;
 mod shared_keys;
 mod signatures;
 mod stream;
+mod workers;
 
 use proxy_wasm::types::LogLevel;
 

@@ -9,9 +9,11 @@ use std::rc::Rc;
 
 use crate::edits::Stripped;
 use crate::exchange::Callout;
-use crate::routes::Policy;
+use crate::routes::{Auth, Policy};
 use crate::secret::Secret;
 use crate::session::SessionKey;
+use crate::shared::sign_outs::Number;
+use crate::streams::Watch;
 use crate::time::UnixTime;
 
 /// Names a paused request: its context id in the host.
@@ -29,6 +31,8 @@ pub struct Waiter {
     pub policy: Policy,
     /// What was already decided to take out of it.
     pub stripped: Stripped,
+    /// What its response may tell about its session.
+    pub watch: Option<Watch>,
 }
 
 /// What is under way: exchanges, and tokens that wait for the keys to judge them by.
@@ -37,10 +41,15 @@ pub struct Flights {
     by_session: HashMap<SessionKey, FlightId>,
     to_dispatch: VecDeque<FlightId>,
     parked: Vec<FlightId>,
+    started: bool,
     next_id: u64,
     max: usize,
     max_ticks: u32,
 }
+
+/// The most requests that wait for one flight. One session has not nearly as many at a time, unless
+/// somebody means to fill the memory with requests that wait.
+pub const MAX_WAITERS: usize = 1024;
 
 /// One of them.
 pub struct Flight {
@@ -50,10 +59,19 @@ pub struct Flight {
     pub waiters: Vec<Waiter>,
     /// Where its token comes from.
     pub origin: Origin,
-    work: Work,
+    /// The request that started it, which has passed already when the flight is a refresh.
+    pub cause: StreamId,
+    /// The last sign-out that was known when its callout was made.
+    pub asked_after: Number,
+    /// The `Set-Cookie` lines of its answer that go on to a browser.
+    pub set_cookies: Vec<String>,
+    callout: Option<Rc<Callout>>,
+    /// A token that cannot be judged before there are other keys.
+    unjudged: Option<Token>,
     dispatched: Option<UnixTime>,
     attempts: u32,
     ticks: u32,
+    outdated: bool,
 }
 
 /// Where a token comes from, and so whose fault it is when it does not verify.
@@ -65,9 +83,9 @@ pub enum Origin {
     Client,
 }
 
-/// What is still to be done for a flight.
+/// What a flight is started for.
 enum Work {
-    /// Make this callout, or wait for its answer.
+    /// Make this callout.
     Exchange(Rc<Callout>),
     /// Judge this token once there are keys for it.
     Judge(Token),
@@ -76,78 +94,150 @@ enum Work {
 /// A token that is not verified.
 pub type Token = Rc<Secret<Vec<u8>>>;
 
-/// How a request came to wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Joined {
-    /// A new flight has to be dispatched.
-    New,
-    /// A flight was under way already.
-    UnderWay,
-}
-
 impl Flights {
     /// No flights, of which there may be `max`, each for at most `max_ticks` ticks.
     pub fn new(max: usize, max_ticks: u32) -> Self {
         let (under_way, by_session) = (HashMap::new(), HashMap::new());
         let (to_dispatch, parked) = (VecDeque::new(), Vec::new());
-        Self { under_way, by_session, to_dispatch, parked, next_id: 0, max, max_ticks }
+        Self { under_way, by_session, to_dispatch, parked, started: false, next_id: 0, max, max_ticks }
     }
 
     /// Lets `waiter` wait for the exchange of `session`; `callout` is asked for when a new flight
     /// starts.
     ///
     /// # Errors
-    /// The waiter itself, when a new flight would be one too many.
+    /// The waiter itself, when a new flight would be one too many, or too many wait for this one. The last
+    /// quarter of all flights is kept for requests that cannot do without.
     pub fn join(
         &mut self,
         session: SessionKey,
         waiter: Waiter,
         callout: impl FnOnce() -> Callout,
-    ) -> Result<Joined, Waiter> {
-        self.join_with(session, waiter, Origin::AuthService, || Work::Exchange(Rc::new(callout())))
+    ) -> Result<(), Waiter> {
+        self.join_with(session, waiter, || Work::Exchange(Rc::new(callout())))
+    }
+
+    /// Starts an exchange of `session` nobody waits for, unless there is one, or would be one too many.
+    pub fn refresh(&mut self, session: SessionKey, cause: StreamId, callout: impl FnOnce() -> Callout) {
+        if !self.is_under_way(&session) && self.under_way.len() < self.max {
+            self.start(session, cause, Vec::new(), Work::Exchange(Rc::new(callout())));
+        }
+    }
+
+    /// Whether there is a flight for `session`.
+    pub fn is_under_way(&self, session: &SessionKey) -> bool {
+        self.by_session.contains_key(session)
     }
 
     /// Lets `waiter` wait until the token it sent can be judged.
     ///
     /// # Errors
     /// The waiter itself, when a new flight would be one too many.
-    pub fn join_for_keys(&mut self, session: SessionKey, waiter: Waiter, token: &[u8]) -> Result<Joined, Waiter> {
-        let judge = || Work::Judge(Rc::new(Secret::new(token.to_vec())));
-        self.join_with(session, waiter, Origin::Client, judge)
+    pub fn join_for_keys(&mut self, session: SessionKey, waiter: Waiter, token: &[u8]) -> Result<(), Waiter> {
+        self.join_with(session, waiter, || Work::Judge(Rc::new(Secret::new(token.to_vec()))))
     }
 
-    fn join_with(
-        &mut self,
-        session: SessionKey,
-        waiter: Waiter,
-        origin: Origin,
-        work: impl FnOnce() -> Work,
-    ) -> Result<Joined, Waiter> {
+    fn join_with(&mut self, session: SessionKey, waiter: Waiter, work: impl FnOnce() -> Work) -> Result<(), Waiter> {
+        let room = self.room_for(&waiter.policy);
         let joined = self.by_session.get(&session).and_then(|id| self.under_way.get_mut(id));
         if let Some(flight) = joined {
+            if flight.waiters.len() >= MAX_WAITERS {
+                return Err(waiter);
+            }
             flight.waiters.push(waiter);
-            return Ok(Joined::UnderWay);
+            return Ok(());
         }
-        if self.under_way.len() >= self.max {
+        if self.under_way.len() >= room {
             return Err(waiter);
         }
+        self.start(session, waiter.stream, vec![waiter], work());
+        Ok(())
+    }
+
+    fn room_for(&self, policy: &Policy) -> usize {
+        let kept = if policy.auth == Auth::Required { 0 } else { self.max / 4 };
+        self.max.saturating_sub(kept)
+    }
+
+    fn start(&mut self, session: SessionKey, cause: StreamId, waiters: Vec<Waiter>, work: Work) {
         let id = FlightId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        let work = work();
-        match work {
-            Work::Exchange(_) => self.to_dispatch.push_back(id),
-            Work::Judge(_) => self.parked.push(id),
+        let (origin, callout, unjudged) = match work {
+            Work::Exchange(callout) => (Origin::AuthService, Some(callout), None),
+            Work::Judge(token) => (Origin::Client, None, Some(token)),
+        };
+        match origin {
+            Origin::AuthService => self.to_dispatch.push_back(id),
+            Origin::Client => self.parked.push(id),
         }
-        let flight = Flight { session, waiters: vec![waiter], origin, work, dispatched: None, attempts: 0, ticks: 0 };
+        let flight = Flight {
+            session,
+            waiters,
+            origin,
+            cause,
+            asked_after: 0,
+            set_cookies: Vec::new(),
+            callout,
+            unjudged,
+            dispatched: None,
+            attempts: 0,
+            ticks: 0,
+            outdated: false,
+        };
         self.under_way.insert(id, flight);
         self.by_session.insert(session, id);
-        Ok(Joined::New)
+        self.started = true;
+    }
+
+    /// Whether a flight was started since the last time this was asked.
+    pub const fn take_started(&mut self) -> bool {
+        std::mem::replace(&mut self.started, false)
+    }
+
+    /// The flights whose callout was not made yet; none of them will be dispatched any more.
+    pub fn take_undispatched(&mut self) -> impl Iterator<Item = FlightId> + use<> {
+        std::mem::take(&mut self.to_dispatch).into_iter()
+    }
+
+    /// The session of a flight has ended: what is being asked may be answered with what was true before.
+    pub fn outdate(&mut self, session: &SessionKey) {
+        if let Some(flight) = self.by_session.get(session).and_then(|id| self.under_way.get_mut(id)) {
+            flight.outdated = flight.dispatched.is_some();
+        }
+    }
+
+    /// Any session may have ended.
+    pub fn outdate_all(&mut self) {
+        for flight in self.under_way.values_mut() {
+            flight.outdated = flight.dispatched.is_some();
+        }
+    }
+
+    /// Puts a flight up for another callout if its answer is outdated and somebody waits for a better one.
+    /// Answers whether the answer is outdated.
+    pub fn ask_again(&mut self, id: FlightId) -> bool {
+        let Some(flight) = self.under_way.get_mut(&id).filter(|flight| flight.outdated) else { return false };
+        flight.outdated = false;
+        flight.unjudged = None;
+        if flight.waiters.is_empty() {
+            self.land(id);
+        } else {
+            self.to_dispatch.push_back(id);
+        }
+        true
+    }
+
+    /// Keeps what the answer of a flight wants a browser to be told.
+    pub fn keep_set_cookies(&mut self, id: FlightId, set_cookies: Vec<String>) {
+        if let Some(flight) = self.under_way.get_mut(&id) {
+            flight.set_cookies = set_cookies;
+        }
     }
 
     /// An exchange has brought a token that cannot be judged yet: its flight goes on until it can.
     pub fn park(&mut self, id: FlightId, token: Token) {
         if let Some(flight) = self.under_way.get_mut(&id) {
-            flight.work = Work::Judge(token);
+            flight.unjudged = Some(token);
             self.parked.push(id);
         }
     }
@@ -155,19 +245,18 @@ impl Flights {
     /// The tokens that waited for keys; they wait no longer.
     pub fn unpark(&mut self) -> Vec<(FlightId, Token)> {
         let parked = std::mem::take(&mut self.parked);
-        let token = |id: FlightId| match &self.under_way.get(&id)?.work {
-            Work::Judge(token) => Some((id, Rc::clone(token))),
-            Work::Exchange(_) => None,
-        };
+        let token = |id: FlightId| Some((id, self.under_way.get_mut(&id)?.unjudged.take()?));
         parked.into_iter().filter_map(token).collect()
     }
 
-    /// The next callout to make, if any, counted as made at `now`.
-    pub fn dispatch(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {
+    /// The next callout to make, if any, counted as made at `now`, when `asked_after` was the last sign-out
+    /// known.
+    pub fn dispatch(&mut self, now: UnixTime, asked_after: Number) -> Option<(FlightId, Rc<Callout>)> {
         while let Some(id) = self.to_dispatch.pop_front() {
             let Some(flight) = self.under_way.get_mut(&id) else { continue };
-            if let Work::Exchange(callout) = &flight.work {
+            if let Some(callout) = &flight.callout {
                 flight.dispatched = Some(now);
+                flight.asked_after = asked_after;
                 flight.attempts = flight.attempts.saturating_add(1);
                 return Some((id, Rc::clone(callout)));
             }
@@ -191,12 +280,12 @@ impl Flights {
 
     /// Whether what a flight lacks is keys.
     pub fn waits_for_keys(&self, id: FlightId) -> bool {
-        self.under_way.get(&id).is_some_and(|flight| matches!(flight.work, Work::Judge(_)))
+        self.under_way.get(&id).is_some_and(|flight| flight.unjudged.is_some())
     }
 
-    /// What a flight is about, and where its token comes from.
-    pub fn about(&self, id: FlightId) -> Option<(SessionKey, Origin)> {
-        self.under_way.get(&id).map(|flight| (flight.session, flight.origin))
+    /// A flight under way.
+    pub fn get(&self, id: FlightId) -> Option<&Flight> {
+        self.under_way.get(&id)
     }
 
     /// Ends a flight and hands over who waited; `None` when it has ended before.

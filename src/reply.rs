@@ -3,6 +3,9 @@
 //! The answer says what to do next and nothing else: it repeats no input and does not tell why a token
 //! or a session was refused (threats F19, G6). The reason goes to metrics and logs.
 
+use std::borrow::Cow;
+
+use crate::set_cookie::SET_COOKIE;
 use crate::stats::Counter;
 
 /// Why a request is not let through.
@@ -41,6 +44,9 @@ pub enum Denial {
     /// Too many exchanges are under way.
     #[error("too many exchanges under way")]
     Overloaded,
+    /// The auth service asked to be left alone for so many seconds more.
+    #[error("the auth service asked to be left alone for {0} s")]
+    Paused(u32),
     /// The token the auth service handed out does not verify.
     #[error("the token from the auth service does not verify")]
     UnverifiedToken,
@@ -52,14 +58,14 @@ pub struct LocalReply {
     /// The status code.
     pub status: u16,
     /// The response fields.
-    pub headers: Vec<(&'static str, &'static str)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: String,
 }
 
-/// How long a client should wait before it tries again, in seconds. Short, because the way back is
-/// noticed by the next request.
-const RETRY_AFTER: &str = "1";
+/// How long a client should wait before it tries again, in seconds, where nobody said. Short, because the
+/// way back is noticed by the next request.
+const RETRY_AFTER: u32 = 1;
 
 impl Denial {
     /// Whether an `optional` route lets the request pass without a credential instead.
@@ -72,7 +78,8 @@ impl Denial {
             | Self::MalformedSession
             | Self::SessionRefused
             | Self::ExchangeFailed
-            | Self::Overloaded => true,
+            | Self::Overloaded
+            | Self::Paused(_) => true,
             Self::MalformedRequest
             | Self::RepeatedAuthorization
             | Self::ConflictingCookies
@@ -81,6 +88,11 @@ impl Denial {
             | Self::KeysUnavailable
             | Self::UnverifiedToken => false,
         }
+    }
+
+    /// Whether it says nothing about the user: the auth service could not be asked.
+    pub const fn is_outage(self) -> bool {
+        matches!(self, Self::ExchangeFailed | Self::Overloaded | Self::Paused(_))
     }
 
     /// The counter of this reason.
@@ -97,6 +109,7 @@ impl Denial {
             Self::KeysUnavailable => Counter::DeniedKeysUnavailable,
             Self::ExchangeFailed => Counter::DeniedExchangeFailed,
             Self::Overloaded => Counter::DeniedOverloaded,
+            Self::Paused(_) => Counter::DeniedPaused,
             Self::UnverifiedToken => Counter::DeniedUnverifiedToken,
         }
     }
@@ -108,6 +121,13 @@ impl Denial {
             Self::InvalidToken => Some(r#"Bearer error="invalid_token""#),
             Self::InsufficientScope => Some(r#"Bearer error="insufficient_scope""#),
             _ => None,
+        }
+    }
+
+    const fn retry_after(self) -> u32 {
+        match self {
+            Self::Paused(seconds) => seconds,
+            _ => RETRY_AFTER,
         }
     }
 
@@ -124,10 +144,21 @@ impl Denial {
                 (401, "Unauthorized", "Not authenticated")
             }
             Self::InsufficientScope => (403, "Forbidden", "Not permitted"),
-            Self::KeysUnavailable | Self::ExchangeFailed | Self::Overloaded | Self::UnverifiedToken => {
+            Self::KeysUnavailable
+            | Self::ExchangeFailed
+            | Self::Overloaded
+            | Self::Paused(_)
+            | Self::UnverifiedToken => {
                 (503, "Service Unavailable", "Authentication is unavailable at the moment; try again.")
             }
         }
+    }
+}
+
+impl LocalReply {
+    /// Sets cookies along with the answer, each on a line of its own.
+    pub fn set_cookies(&mut self, lines: Vec<String>) {
+        self.headers.extend(lines.into_iter().map(|line| (SET_COOKIE, line.into())));
     }
 }
 
@@ -135,12 +166,12 @@ impl From<Denial> for LocalReply {
     fn from(denial: Denial) -> Self {
         let (status, title, detail) = denial.answer();
         let mut headers = vec![
-            ("content-type", "application/problem+json"),
-            ("cache-control", "no-store"),
-            ("x-content-type-options", "nosniff"),
+            ("content-type", "application/problem+json".into()),
+            ("cache-control", "no-store".into()),
+            ("x-content-type-options", "nosniff".into()),
         ];
-        headers.extend(denial.challenge().map(|challenge| ("www-authenticate", challenge)));
-        headers.extend((status == 503).then_some(("retry-after", RETRY_AFTER)));
+        headers.extend(denial.challenge().map(|challenge| ("www-authenticate", challenge.into())));
+        headers.extend((status == 503).then(|| ("retry-after", denial.retry_after().to_string().into())));
         let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
         Self { status, headers, body: problem.to_string() }
     }

@@ -12,6 +12,23 @@ use crate::cookie::Pair;
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct SessionKey([u8; 32]);
 
+impl SessionKey {
+    /// The digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A key as it was written down by [`SessionKey::as_bytes`].
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// A number that is as good as random, the same for the same session.
+    pub fn number(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
 /// Makes keys for one way of asking one auth service.
 #[derive(Clone)]
 pub struct SessionKeys {

@@ -27,8 +27,12 @@ macro_rules! counters {
 counters! {
     /// Let through with a token from the cache.
     AllowedHit = "allowed_hit",
+    /// Let through with a token another worker of the process had exchanged for.
+    AllowedShared = "allowed_shared",
     /// Let through with a token that had to be exchanged for.
     AllowedMiss = "allowed_miss",
+    /// Let through with a token past `cache.max_ttl`, since the auth service could not be asked.
+    AllowedStale = "allowed_stale",
     /// Let through with a token the client sent, verified for this request.
     AllowedVerified = "allowed_verified",
     /// Let through without a credential on an `optional` route.
@@ -57,12 +61,16 @@ counters! {
     DeniedExchangeFailed = "denied_exchange_failed",
     /// Refused with 503: too many exchanges under way.
     DeniedOverloaded = "denied_overloaded",
+    /// Refused with 503: the auth service asked to be left alone.
+    DeniedPaused = "denied_paused",
     /// Refused with 503: the token from the auth service does not verify.
     DeniedUnverifiedToken = "denied_unverified_token",
     /// Clients that went away while their request waited.
     Abandoned = "abandoned",
     /// Callouts made, retries included.
     ExchangeCallouts = "exchange_callouts",
+    /// Exchanges started in the background, for a session whose token nears its end.
+    ExchangeRefreshes = "exchange_refreshes",
     /// Exchanges that gave a token that verifies.
     ExchangeToken = "exchange_token",
     /// Exchanges answered with a definite "no session".
@@ -75,12 +83,24 @@ counters! {
     ExchangeReset = "exchange_reset",
     /// Exchanges that took longer than `exchange.timeout`, or that were never answered.
     ExchangeTimeout = "exchange_timeout",
+    /// Exchanges answered with 429, or with a 503 that says when to come back.
+    ExchangeThrottled = "exchange_throttled",
     /// Exchanges answered with 5xx, a failed connect among them.
     ExchangeServerError = "exchange_server_error",
     /// Exchanges answered with an unexpected status.
     ExchangeUnexpectedStatus = "exchange_unexpected_status",
     /// Exchanges answered with a 200 that could not be read.
     ExchangeUnreadable = "exchange_unreadable",
+    /// Tokens pushed out of the cache by its bounds.
+    CacheEvicted = "cache_evicted",
+    /// Sessions forgotten because a response ended them.
+    ForgottenSignedOut = "forgotten_signed_out",
+    /// Sessions forgotten because the backend answered 401 to their token.
+    ForgottenUpstream401 = "forgotten_upstream_401",
+    /// `Set-Cookie` lines of the auth service handed to a browser.
+    SetCookiesRelayed = "set_cookies_relayed",
+    /// Streams closed because their token had ended.
+    StreamsClosed = "streams_closed",
     /// Fetches of the key set.
     KeysFetches = "keys_fetches",
     /// Key sets that came into use, from a fetch or from another worker's.
@@ -114,6 +134,9 @@ counters! {
 /// The gauge of exchanges under way, over all workers.
 pub const IN_FLIGHT: &str = "session_bearer_exchange_in_flight";
 
+/// The gauge of sessions remembered, over all workers.
+pub const CACHE_ENTRIES: &str = "session_bearer_cache_entries";
+
 /// The gauge of how many algorithms the host verifies.
 pub const HOST_ALGORITHMS: &str = "session_bearer_host_algorithms";
 
@@ -133,8 +156,13 @@ impl Default for Stats {
 impl Stats {
     /// Counts one.
     pub fn count(&mut self, counter: Counter) {
-        if let Some(count) = self.0.get_mut(counter as usize) {
-            *count = count.saturating_add(1);
+        self.add(counter, 1);
+    }
+
+    /// Counts so many.
+    pub fn add(&mut self, counter: Counter, count: usize) {
+        if let Some(so_far) = self.0.get_mut(counter as usize) {
+            *so_far = so_far.saturating_add(count as u64);
         }
     }
 

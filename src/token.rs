@@ -50,6 +50,12 @@ impl VerifiedToken {
         self.0.bearer.expose()
     }
 
+    /// The token alone.
+    pub fn compact(&self) -> &[u8] {
+        let bearer = self.bearer();
+        bearer.strip_prefix(b"Bearer ").unwrap_or(bearer)
+    }
+
     /// The token's own `exp`.
     pub fn expires(&self) -> UnixTime {
         self.0.expires

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use common::{claims, get, minimal, minimal_with, sign};
 use fake_host::{
-    Host, QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, start, start_on, stream, tick, turn,
+    Host, QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, respond, start, start_on, stream, tick,
+    turn,
 };
 use proxy_wasm::types::LogLevel;
 use serde_json::json;
@@ -74,6 +75,114 @@ fn cached_request_costs_four_host_calls() {
         "proxy_replace_header_map_value",
     ];
     assert_eq!(host(|host| host.calls.clone()), expected);
+}
+
+#[test]
+fn response_of_a_cached_request_costs_two_host_calls_and_the_one_of_another_none() {
+    assert!(start(&minimal()));
+    let first = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    grant();
+    end(first);
+    let cached = request(get("/api/x").cookie("sid=abc"));
+    let off = request(get("/api/auth/x"));
+    for (id, calls) in
+        [(cached, vec!["proxy_get_header_map_pairs", "proxy_get_current_time_nanoseconds"]), (off, vec![])]
+    {
+        host(|host| host.calls.clear());
+        assert_eq!(respond(id, status(200)), status(200));
+        end(id);
+        assert_eq!(host(|host| host.calls.clone()), calls);
+    }
+}
+
+#[test]
+fn sign_out_rings_for_the_other_workers_and_they_forget_the_session() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    grant();
+    respond(id, status(200));
+    let shared = host(|host| {
+        // Another worker, with a queue of its own, was heard of just now.
+        let heard = &(host.now_nanos / 1_000_000).to_be_bytes();
+        let workers = host.shared.get_mut("session-bearer workers").unwrap();
+        workers.extend([&9_u32.to_be_bytes()[..], heard].concat());
+        host.other_queues.push(9);
+        host.shared.clone()
+    });
+    let (to_there, orders) = std::sync::mpsc::channel::<std::collections::BTreeMap<String, Vec<u8>>>();
+    let (answers, from_there) = std::sync::mpsc::channel();
+    let there = std::thread::spawn(move || {
+        assert!(start_on(unusual(|host| host.shared = shared), &minimal()));
+        let before = request(get("/api/x").cookie("sid=abc"));
+        answers.send(stream(before).state).unwrap();
+        let shared = orders.recv().unwrap();
+        host(|host| host.shared = shared);
+        abi::queue_ready(ROOT, QUEUE);
+        let after = request(get("/api/x").cookie("sid=abc"));
+        stream(after).state
+    });
+    assert_eq!(from_there.recv().unwrap(), StreamState::Passed, "what one has exchanged serves the other");
+    let sign_out = request(common::request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    respond(sign_out, status(200));
+    assert_eq!(host(|host| host.rung.clone()), [9]);
+    to_there.send(host(|host| host.shared.clone())).unwrap();
+    assert_eq!(there.join().unwrap(), StreamState::Paused);
+    assert_eq!(metric_after_tick("session_bearer_forgotten_signed_out"), 1);
+}
+
+fn metric_after_tick(name: &str) -> i64 {
+    tick();
+    metric(name)
+}
+
+#[test]
+fn worker_says_now_and_then_that_it_is_there_and_those_not_heard_of_are_dropped() {
+    assert!(start(&minimal()));
+    let workers = || host(|host| host.shared["session-bearer workers"].clone());
+    assert_eq!(workers().len(), 12);
+    host(|host| {
+        let long_ago = (host.now_nanos / 1_000_000 - 60_000).to_be_bytes();
+        let ours = host.shared.get_mut("session-bearer workers").unwrap();
+        ours.extend([&9_u32.to_be_bytes()[..], &long_ago].concat());
+    });
+    let before = workers();
+    (0..9).for_each(|_| tick());
+    assert_eq!(workers(), before);
+    tick();
+    assert_eq!(workers().len(), 12);
+    assert_ne!(workers()[..], before[..12]);
+}
+
+#[test]
+fn set_cookie_of_the_auth_service_is_added_to_the_response_on_lines_of_its_own() {
+    assert!(start(&minimal()));
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    let set = |value: &str| ("set-cookie".to_owned(), value.as_bytes().to_vec());
+    let body = json!({"token": sign(&claims("ada", common::START))}).to_string();
+    let fields = [status(200), vec![set("sid=abc; Max-Age=9"), set("remember=1")]].concat();
+    answer(fields, body.as_bytes());
+    let own = [status(200), vec![set("theme=dark")]].concat();
+    let expected = [own.clone(), vec![set("sid=abc; Max-Age=9"), set("remember=1")]].concat();
+    assert_eq!(respond(id, own), expected);
+}
+
+#[test]
+fn stream_is_closed_when_its_token_has_ended() {
+    assert!(start(&minimal_with("/upstream/max_stream_age", json!("token"))));
+    let [id, gone] = [(); 2].map(|()| request(get("/api/x").cookie("sid=abc")));
+    turn();
+    grant();
+    end(gone);
+    for _ in 0..899 {
+        tick();
+    }
+    assert_eq!(stream(id).state, StreamState::Passed);
+    tick();
+    assert_eq!(stream(id).state, StreamState::Closed);
+    end(id);
 }
 
 #[test]
@@ -203,6 +312,7 @@ fn metrics_follow_within_a_tick_and_the_gauge_comes_back_to_zero() {
         ("denied_no_credential", 1),
         ("allowed_miss", 1),
         ("allowed_hit", 1),
+        ("cache_entries", 1),
         ("exchange_callouts", 1),
         ("exchange_token", 1),
         ("exchange_in_flight", 0),
@@ -358,9 +468,17 @@ fn outage_is_logged_once_a_second_with_a_count() {
 fn every_host_call_is_on_the_list_envoy_allows() {
     let allowed: BTreeSet<&str> =
         include_str!("../envoy/envoy.yaml").lines().filter_map(|line| line.trim().strip_suffix(": {}")).collect();
-    session_is_exchanged_by_the_root_and_the_request_goes_on_with_its_bearer();
-    request(get("/api/x"));
-    tick();
-    let calls: BTreeSet<&str> = host(|host| host.calls.iter().copied().collect());
+    let mut calls = BTreeSet::new();
+    for scene in [
+        session_is_exchanged_by_the_root_and_the_request_goes_on_with_its_bearer,
+        set_cookie_of_the_auth_service_is_added_to_the_response_on_lines_of_its_own,
+        sign_out_rings_for_the_other_workers_and_they_forget_the_session,
+        stream_is_closed_when_its_token_has_ended,
+        reset_is_tried_again_and_then_answered_503,
+    ] {
+        scene();
+        tick();
+        calls.extend(host(|host| host.calls.clone()));
+    }
     assert!(calls.len() > 10 && calls.is_subset(&allowed), "not allowed: {:?}", calls.difference(&allowed));
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{START, claims, sign};
 use serde_json::json;
-use session_bearer::cache::{Limits, TokenCache};
+use session_bearer::cache::recent::Recent;
+use session_bearer::cache::{Life, Limits, Remembered, TokenCache};
 use session_bearer::cookie::CookieNames;
 use session_bearer::session::{SessionKey, SessionKeys};
 use session_bearer::time::UnixTime;
@@ -21,7 +22,13 @@ use session_bearer::token::verify::{TokenRules, Verifier};
 
 fn limits() -> Limits {
     let size = |size| NonZeroUsize::new(size).unwrap();
-    Limits { max_ttl: Duration::from_secs(60), max_entries: size(100), max_bytes: size(1_000_000) }
+    Limits {
+        max_ttl: Duration::from_secs(60),
+        refresh_ahead: Duration::from_secs(10),
+        stale_if_error: Duration::from_secs(300),
+        max_entries: size(100),
+        max_bytes: size(1_000_000),
+    }
 }
 
 fn key_of(parts: &[&str], name: &str, value: &str) -> SessionKey {
@@ -50,46 +57,125 @@ fn token_for(lifetime: u64, padding: usize) -> VerifiedToken {
     verifier.verify(sign(&claims).as_bytes(), &common::secret_keys(), START).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// What the cache says of a session.
+fn ask(cache: &mut TokenCache, value: &str, now: UnixTime) -> &'static str {
+    match cache.get(&key(value), now) {
+        None => "nothing",
+        Some(Remembered::Fresh(_)) => "fresh",
+        Some(Remembered::Ageing(_)) => "ageing",
+        Some(Remembered::Stale(_)) => "stale",
+    }
+}
+
 fn after(secs: u64) -> UnixTime {
     START.plus(Duration::from_secs(secs))
 }
 
 #[test]
-fn entry_lives_for_max_ttl() {
-    let mut cache = TokenCache::new(limits());
+fn entry_is_fresh_then_ageing_then_stale_then_gone() {
+    let mut cache = TokenCache::new(limits(), 0);
     cache.insert(key("a"), token_for(900, 0), START);
-    assert!(cache.get(&key("a"), after(59)).is_some());
-    assert!(cache.get(&key("b"), after(59)).is_none());
-    assert!(cache.get(&key("a"), after(60)).is_none());
-    assert!(cache.is_empty(), "what has expired is let go when it is asked for");
+    for (secs, expected) in
+        [(0, "fresh"), (49, "fresh"), (50, "ageing"), (59, "ageing"), (60, "stale"), (359, "stale"), (360, "nothing")]
+    {
+        assert_eq!(ask(&mut cache, "a", after(secs)), expected, "after {secs} s");
+        assert_eq!(ask(&mut cache, "b", after(secs)), "nothing");
+    }
+    assert!(cache.is_empty(), "what has ended is let go when it is asked for");
 }
 
 #[test]
-fn entry_ends_a_leeway_before_its_tokens_exp() {
-    let mut cache = TokenCache::new(limits());
-    cache.insert(key("a"), token_for(40, 0), START);
-    assert!(cache.get(&key("a"), after(9)).is_some());
-    assert!(cache.get(&key("a"), after(10)).is_none());
+fn workers_begin_to_refresh_at_different_moments_within_the_window() {
+    let first_ageing = |random| {
+        let mut cache = TokenCache::new(limits(), random);
+        cache.insert(key("a"), token_for(900, 0), START);
+        (0..60).find(|&secs| ask(&mut cache, "a", after(secs)) == "ageing")
+    };
+    assert_eq!((first_ageing(0), first_ageing(255), first_ageing(u64::MAX)), (Some(50), Some(55), Some(55)));
 }
 
 #[test]
-fn verdict_on_a_clients_token_lives_as_long_as_the_token() {
-    let mut cache = TokenCache::new(limits());
+fn window_of_refresh_is_never_more_than_a_third_of_a_life() {
+    let mut cache = TokenCache::new(limits(), 0);
+    cache.insert(key("a"), token_for(42, 0), START);
+    for (secs, expected) in [(7, "fresh"), (8, "ageing"), (11, "ageing"), (12, "nothing")] {
+        assert_eq!(ask(&mut cache, "a", after(secs)), expected, "after {secs} s");
+    }
+}
+
+#[test]
+fn entry_ends_a_leeway_before_its_tokens_exp_however_stale_it_may_be() {
+    let mut cache = TokenCache::new(limits(), 0);
+    cache.insert(key("a"), token_for(130, 0), START);
+    assert_eq!(ask(&mut cache, "a", after(99)), "stale");
+    assert_eq!(ask(&mut cache, "a", after(100)), "nothing");
+}
+
+#[test]
+fn life_given_by_another_worker_is_not_made_longer() {
+    let mut cache = TokenCache::new(limits(), 0);
+    let life = Life { stored: START.minus(Duration::from_secs(40)), fresh_until: after(20) };
+    assert_eq!(cache.insert_with_life(key("a"), token_for(900, 0), life, START), Some(life));
+    assert_eq!(ask(&mut cache, "a", after(19)), "ageing");
+    assert_eq!(ask(&mut cache, "a", after(20)), "stale");
+    for (life, token) in [
+        (Life { fresh_until: START, ..life }, token_for(900, 0)),
+        (Life { stored: after(1), ..life }, token_for(900, 0)),
+        (life, token_for(30, 0)),
+    ] {
+        assert_eq!(cache.insert_with_life(key("b"), token, life, START), None);
+        assert_eq!(ask(&mut cache, "b", START), "nothing");
+    }
+}
+
+#[test]
+fn what_the_bounds_push_out_is_counted_and_what_is_replaced_is_not() {
+    let mut cache = TokenCache::new(limits(), 0);
+    let token = token_for(900, 0);
+    for i in 0..100 {
+        cache.insert(key(&i.to_string()), token.clone(), START);
+        cache.insert(key(&i.to_string()), token.clone(), START);
+    }
+    assert_eq!(cache.evicted() + cache.len(), 100);
+    for i in 100..1000 {
+        cache.insert(key(&i.to_string()), token.clone(), START);
+    }
+    assert_eq!(cache.evicted() + cache.len(), 1000);
+}
+
+#[test]
+fn recent_keys_are_bounded_and_forgotten_in_time() {
+    let mut recent = Recent::new(100, Duration::from_secs(5));
+    recent.insert(key("a"), START);
+    assert!(recent.contains(&key("a"), after(4)) && !recent.contains(&key("b"), after(4)));
+    assert!(!recent.contains(&key("a"), START.minus(Duration::from_secs(1))), "the clock stepped back");
+    recent.insert(key("a"), START);
+    assert!(!recent.contains(&key("a"), after(5)));
+    (0..10_000).for_each(|i| recent.insert(key(&i.to_string()), START));
+    assert!(recent.len() <= 100);
+    let mut off = Recent::new(100, Duration::ZERO);
+    off.insert(key("a"), START);
+    assert!(off.is_empty());
+}
+
+#[test]
+fn verdict_on_a_clients_token_lives_as_long_as_the_token_and_is_never_refreshed() {
+    let mut cache = TokenCache::new(limits(), 0);
     cache.insert_verdict(key("a"), token_for(900, 0), START);
-    assert!(cache.get(&key("a"), after(869)).is_some());
-    assert!(cache.get(&key("a"), after(870)).is_none());
+    assert_eq!(ask(&mut cache, "a", after(869)), "fresh");
+    assert_eq!(ask(&mut cache, "a", after(870)), "nothing");
 }
 
 #[test]
 fn token_within_leeway_of_its_end_is_not_kept_at_all() {
-    let mut cache = TokenCache::new(limits());
+    let mut cache = TokenCache::new(limits(), 0);
     cache.insert(key("a"), token_for(30, 0), START);
     assert!(cache.is_empty());
 }
 
 #[test]
 fn clock_that_steps_back_makes_nothing_younger() {
-    let mut cache = TokenCache::new(limits());
+    let mut cache = TokenCache::new(limits(), 0);
     cache.insert(key("a"), token_for(900, 0), START);
     assert!(cache.get(&key("a"), START.minus(Duration::from_secs(1))).is_none());
 }
@@ -97,7 +183,7 @@ fn clock_that_steps_back_makes_nothing_younger() {
 #[test]
 fn bounds_hold_in_entries_and_in_bytes() {
     for (padding, most) in [(0, 100), (4500, 1_000_000 / 6000)] {
-        let mut cache = TokenCache::new(limits());
+        let mut cache = TokenCache::new(limits(), 0);
         let token = token_for(900, padding);
         for i in 0..1000 {
             cache.insert(key(&i.to_string()), token.clone(), START);
@@ -109,7 +195,7 @@ fn bounds_hold_in_entries_and_in_bytes() {
 
 #[test]
 fn sessions_in_use_survive_a_flood_of_others() {
-    let mut cache = TokenCache::new(limits());
+    let mut cache = TokenCache::new(limits(), 0);
     let token = token_for(900, 0);
     for i in 0..20 {
         cache.insert(key(&format!("known-{i}")), token.clone(), START);

@@ -38,6 +38,13 @@ fn minimal_configuration_works_and_has_the_documented_defaults() {
     assert_eq!(config.max_in_flight, 256);
     assert_eq!(config.cache.max_ttl, Duration::from_secs(60));
     assert_eq!((config.cache.max_entries.get(), config.cache.max_bytes.get()), (10_000, 16_777_216));
+    assert_eq!(config.cache.refresh_ahead, Duration::from_secs(10));
+    assert_eq!((config.cache.stale_if_error, config.negative_ttl), (Duration::from_secs(300), Duration::from_secs(5)));
+    assert_eq!(
+        (config.shared_slots, config.sign_out_paths.as_slice()),
+        (4096, ["/api/auth/sign-out".to_owned()].as_slice())
+    );
+    assert!(exchange.relay_set_cookie && !config.ends_with_token);
     assert!(config.credentials.remove_cookies);
     assert!(config.warnings.is_empty());
 }
@@ -84,6 +91,12 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     refuses("/cache/max_ttl", json!("0s"), "cache.max_ttl", "\"1s\"");
     refuses("/cache/max_entries", json!(0), "cache.max_entries", "1 to");
     refuses("/cache/max_bytes", json!(1), "cache.max_bytes", "16384");
+    refuses("/cache/negative_ttl", json!("6m"), "cache.negative_ttl", "\"0s\" to \"5m\"");
+    refuses("/cache/stale_if_error", json!("25h"), "cache.stale_if_error", "\"0s\" to \"24h\"");
+    refuses("/cache/refresh_ahead", json!("60s"), "cache.refresh_ahead", "not less than cache.max_ttl");
+    refuses("/cache/shared_slots", json!(262_145), "cache.shared_slots", "0 to 262144");
+    refuses("/cache/sign_out_paths", json!(["/a", "sign-out"]), "cache.sign_out_paths[1]", "can never match");
+    refuses("/upstream/max_stream_age", json!("1h"), "upstream.max_stream_age", "token");
     refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
     refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
     refuses("/token/algorithms", json!(["hs256"]), "token.algorithms[0]", "HS256");
@@ -180,15 +193,8 @@ fn key_of_a_later_version_is_refused_by_name() {
         ("/csrf", "csrf"),
         ("/unauthenticated", "unauthenticated"),
         ("/report_only", "report_only"),
-        ("/exchange/relay_set_cookie", "exchange.relay_set_cookie"),
-        ("/cache/negative_ttl", "cache.negative_ttl"),
-        ("/cache/refresh_ahead", "cache.refresh_ahead"),
-        ("/cache/stale_if_error", "cache.stale_if_error"),
-        ("/cache/shared_slots", "cache.shared_slots"),
-        ("/cache/sign_out_paths", "cache.sign_out_paths"),
         ("/upstream/claim_headers", "upstream.claim_headers"),
         ("/upstream/remove_headers", "upstream.remove_headers"),
-        ("/upstream/max_stream_age", "upstream.max_stream_age"),
         ("/routes/0/match/template", "routes[0].match.template"),
         ("/routes/0/match/hosts", "routes[0].match.hosts"),
     ] {
@@ -314,4 +320,40 @@ fn proto(value: &Value) -> prost_types::Value {
         Value::Object(_) => Kind::StructValue(message(value)),
     };
     prost_types::Value { kind: Some(kind) }
+}
+
+#[test]
+fn refresh_ahead_is_a_third_of_a_short_max_ttl_unless_it_is_written() {
+    for (cache, expected) in [
+        (json!({"max_ttl": "9s"}), 3),
+        (json!({"max_ttl": "1h"}), 10),
+        (json!({"max_ttl": "1h", "refresh_ahead": "5m"}), 300),
+        (json!({"max_ttl": "1h", "refresh_ahead": "0s"}), 0),
+    ] {
+        let config = read(&minimal_with("/cache", cache)).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!(config.cache.refresh_ahead, Duration::from_secs(expected));
+    }
+}
+
+#[test]
+fn zero_turns_off_what_may_be_off() {
+    for pointer in ["/cache/negative_ttl", "/cache/refresh_ahead", "/cache/stale_if_error", "/token/leeway"] {
+        assert!(read(&minimal_with(pointer, json!("0s"))).is_ok(), "{pointer}");
+    }
+    assert!(read(&minimal_with("/cache/shared_slots", json!(0))).is_ok());
+    assert!(read(&minimal_with("/cache/sign_out_paths", json!([]))).is_ok());
+    assert!(read(&minimal_with("/upstream/max_stream_age", json!(null))).is_ok());
+}
+
+#[test]
+fn fingerprint_tells_configurations_apart_and_not_their_spellings() {
+    let fingerprint = |bytes: &[u8]| {
+        let environment = |_: &str| Some(common::SECRET.to_owned());
+        Config::read(bytes, &environment).unwrap_or_else(|problems| panic!("{problems:?}")).fingerprint
+    };
+    let text = minimal().to_string();
+    let ours = fingerprint(text.as_bytes());
+    assert_eq!(ours, fingerprint(serde_json::to_string_pretty(&minimal()).unwrap().as_bytes()));
+    assert_ne!(ours, fingerprint(minimal_with("/token/audiences", json!(["another"])).to_string().as_bytes()));
+    assert_ne!(ours, fingerprint(minimal_with("/cache/max_ttl", json!("61s")).to_string().as_bytes()));
 }

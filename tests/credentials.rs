@@ -76,7 +76,7 @@ fn bad_bearer_is_401_on_every_route_and_never_falls_through() {
             let head = get(path).cookie(format!("sid=abc; access_token={good}"));
             let stream = world.request(head.with("authorization", format!("Bearer {token}")));
             assert_eq!(world.fate(stream), Fate::Answered(401), "{path} {token}");
-            let challenge = ("www-authenticate", r#"Bearer error="invalid_token""#);
+            let challenge = ("www-authenticate", r#"Bearer error="invalid_token""#.into());
             assert!(world.local_reply(stream).headers.contains(&challenge));
             assert!(world.callouts().is_empty());
         }
@@ -210,7 +210,7 @@ fn requirement_is_looked_at_on_a_cache_hit_too() {
     assert_eq!(fate(&mut world, get("/api/x").cookie("sid=abc")), passed(&token));
     let stream = world.request(get("/api/admin").cookie("sid=abc"));
     assert_eq!(world.fate(stream), Fate::Answered(403));
-    let challenge = ("www-authenticate", r#"Bearer error="insufficient_scope""#);
+    let challenge = ("www-authenticate", r#"Bearer error="insufficient_scope""#.into());
     assert!(world.local_reply(stream).headers.contains(&challenge));
 }
 

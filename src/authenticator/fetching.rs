@@ -57,7 +57,9 @@ impl Authenticator {
             }
         };
         for (flight, token) in self.flights.unpark() {
-            all.absorb(self.conclude_with(flight, token, now));
+            if !self.is_outdated(flight) {
+                all.absorb(self.conclude_with(flight, token, now));
+            }
         }
         all
     }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use crate::edits::HeaderEdits;
 use crate::exchange::ExchangeError;
-use crate::flight::{Joined, StreamId};
+use crate::flight::StreamId;
 use crate::keys::{KeysError, Loaded};
 use crate::reply::LocalReply;
-use crate::session::SessionKey;
 use crate::stats::Counter;
 use crate::token::TokenError;
 
@@ -18,7 +17,7 @@ pub enum Step {
     /// Answer it here.
     Reply(LocalReply),
     /// Hold it until what it waits for has ended.
-    Wait(SessionKey, Joined),
+    Wait,
 }
 
 /// A request that waited, and what to do with it: never [`Step::Wait`].
@@ -34,12 +33,30 @@ pub struct Settled {
 pub struct Outcome {
     /// The requests it settles.
     pub settled: Vec<Settled>,
+    /// The streams to be closed, since their token has ended.
+    pub close: Vec<StreamId>,
     /// What went wrong, for the log.
     pub failure: Option<Failure>,
     /// Keys that came into use, for the log.
     pub loaded: Option<Loaded>,
     /// How long the exchange's callout took, when one was answered.
     pub latency: Option<Duration>,
+}
+
+/// What is to be done to the response of a request.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct ResponseEdits {
+    /// The lines to add, each as a `Set-Cookie` field of its own.
+    pub set_cookies: Vec<String>,
+}
+
+/// Whom to wake, so that what was decided is done soon and not at the next tick.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Bell {
+    /// The root of this worker, which has a callout to make.
+    pub root: bool,
+    /// The other workers of the process, which have a session to forget.
+    pub others: bool,
 }
 
 /// What went wrong in the deployment.
@@ -65,6 +82,7 @@ impl Outcome {
     /// Adds what else happened at the same time.
     pub fn absorb(&mut self, other: Self) {
         self.settled.extend(other.settled);
+        self.close.extend(other.close);
         self.failure = self.failure.or(other.failure);
     }
 }
@@ -77,6 +95,7 @@ impl Failure {
             Self::Exchange(ExchangeError::NotSent) => Counter::ExchangeNotSent,
             Self::Exchange(ExchangeError::Reset) => Counter::ExchangeReset,
             Self::Exchange(ExchangeError::Timeout) => Counter::ExchangeTimeout,
+            Self::Exchange(ExchangeError::Throttled) => Counter::ExchangeThrottled,
             Self::Exchange(ExchangeError::ServerError) => Counter::ExchangeServerError,
             Self::Exchange(ExchangeError::Status) => Counter::ExchangeUnexpectedStatus,
             Self::Exchange(ExchangeError::Unreadable) => Counter::ExchangeUnreadable,

@@ -4,22 +4,22 @@
 //! problem, so that an operator sees all of them at once; no value made from a wrong key leaves this
 //! module, because one problem is enough for none to.
 
+mod cache;
 mod exchange;
 mod routes;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::cache::{limits, sign_out_paths};
 use self::exchange::exchange_of;
 use self::routes::route_of;
 use super::names::is_token;
-use super::raw::{RawCache, RawConfig, RawCredential, RawSessionCookie, RawToken, RawTokenCookie};
+use super::raw::{RawConfig, RawCredential, RawSessionCookie, RawToken, RawTokenCookie};
 use super::span::Span;
 use super::{Config, Environment, Problem};
-use crate::cache::Limits;
 use crate::cookie::CookieNames;
 use crate::credential::{Credentials, Kind};
 use crate::keys::KeySource;
@@ -47,6 +47,7 @@ pub fn check(raw: RawConfig, environment: Environment<'_>) -> Result<Config, Vec
     }
     let exchange = raw.exchange.and_then(|exchange| exchange_of(exchange, &mut problems));
     let cache = limits(&raw.cache, &mut problems);
+    sign_out_paths(&raw.cache.sign_out_paths, &mut problems);
     let routes = raw.routes.into_iter().enumerate();
     let routes = routes.map(|(i, route)| route_of(&format!("routes[{i}]"), route, &mut problems)).collect::<Vec<_>>();
     let routes: Option<Vec<Route>> = routes.into_iter().collect();
@@ -56,7 +57,21 @@ pub fn check(raw: RawConfig, environment: Environment<'_>) -> Result<Config, Vec
     match (credentials, cache, token, routes) {
         (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
             let (token_rules, routes) = (Rc::new(rules), RouteTable::new(routes));
-            Ok(Config { credentials, exchange, max_in_flight, cache, keys, token_rules, routes, warnings })
+            Ok(Config {
+                credentials,
+                exchange,
+                max_in_flight,
+                cache,
+                negative_ttl: raw.cache.negative_ttl.0,
+                shared_slots: raw.cache.shared_slots,
+                sign_out_paths: raw.cache.sign_out_paths,
+                ends_with_token: raw.upstream.max_stream_age.is_some(),
+                keys,
+                token_rules,
+                routes,
+                warnings,
+                fingerprint: [0; 32],
+            })
         }
         _ => Err(problems.0),
     }
@@ -128,18 +143,6 @@ fn cookie_name(path: &str, name: &String, listed: &CookieNames, problems: &mut P
     } else if [sessions, companions, tokens].iter().any(|list| list.contains(name)) {
         problems.add(path, format!("{name:?} is listed before; list each cookie once"));
     }
-}
-
-fn limits(raw: &RawCache, problems: &mut Problems) -> Option<Limits> {
-    let day = Duration::from_secs(86_400);
-    problems.span("cache.max_ttl", raw.max_ttl, Duration::from_secs(1)..=day, r#""1s" to "24h""#);
-    problems.range("cache.max_entries", raw.max_entries, 1..=10_000_000);
-    problems.range("cache.max_bytes", raw.max_bytes, 16_384..=1024 * 1024 * 1024);
-    Some(Limits {
-        max_ttl: raw.max_ttl.0,
-        max_entries: NonZeroUsize::new(raw.max_entries)?,
-        max_bytes: NonZeroUsize::new(raw.max_bytes)?,
-    })
 }
 
 fn token_rules(

@@ -97,8 +97,8 @@ pub struct RawExchange {
     pub max_in_flight: usize,
     #[serde(default = "default_max_body_bytes")]
     pub max_body_bytes: usize,
-    #[serde(rename = "relay_set_cookie")]
-    _relay_set_cookie: Option<Unsupported>,
+    #[serde(default = "default_relay_set_cookie")]
+    pub relay_set_cookie: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,16 +114,11 @@ pub struct RawCache {
     pub max_ttl: Span,
     pub max_entries: usize,
     pub max_bytes: usize,
-    #[serde(rename = "negative_ttl")]
-    _negative_ttl: Option<Unsupported>,
-    #[serde(rename = "refresh_ahead")]
-    _refresh_ahead: Option<Unsupported>,
-    #[serde(rename = "stale_if_error")]
-    _stale_if_error: Option<Unsupported>,
-    #[serde(rename = "shared_slots")]
-    _shared_slots: Option<Unsupported>,
-    #[serde(rename = "sign_out_paths")]
-    _sign_out_paths: Option<Unsupported>,
+    pub negative_ttl: Span,
+    pub refresh_ahead: Option<Span>,
+    pub stale_if_error: Span,
+    pub shared_slots: usize,
+    pub sign_out_paths: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -205,8 +200,15 @@ pub struct RawUpstream {
     _claim_headers: Option<Unsupported>,
     #[serde(rename = "remove_headers")]
     _remove_headers: Option<Unsupported>,
-    #[serde(rename = "max_stream_age")]
-    _max_stream_age: Option<Unsupported>,
+    pub max_stream_age: Option<MaxStreamAge>,
+}
+
+/// How long a stream may last.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxStreamAge {
+    /// As long as the token it was let through with.
+    Token,
 }
 
 /// The value of a key that is known, but not supported: whatever it is, it is refused.
@@ -249,18 +251,18 @@ impl Default for RawCache {
             max_ttl: Span(Duration::from_secs(60)),
             max_entries: 10_000,
             max_bytes: 16 * 1024 * 1024,
-            _negative_ttl: None,
-            _refresh_ahead: None,
-            _stale_if_error: None,
-            _shared_slots: None,
-            _sign_out_paths: None,
+            negative_ttl: Span(Duration::from_secs(5)),
+            refresh_ahead: None,
+            stale_if_error: Span(Duration::from_secs(300)),
+            shared_slots: 4096,
+            sign_out_paths: strings(&["/api/auth/sign-out"]),
         }
     }
 }
 
 impl Default for RawUpstream {
     fn default() -> Self {
-        Self { remove_session_cookie: true, _claim_headers: None, _remove_headers: None, _max_stream_age: None }
+        Self { remove_session_cookie: true, _claim_headers: None, _remove_headers: None, max_stream_age: None }
     }
 }
 
@@ -302,6 +304,10 @@ const fn default_max_in_flight() -> usize {
 
 const fn default_max_body_bytes() -> usize {
     65_536
+}
+
+const fn default_relay_set_cookie() -> bool {
+    true
 }
 
 const fn default_refresh() -> Span {

@@ -15,6 +15,8 @@ use crate::exchange::Callout;
 use crate::flight::StreamId;
 use crate::reply::LocalReply;
 use crate::request::Field;
+use crate::set_cookie::SET_COOKIE;
+use crate::shared::Version;
 use crate::time::UnixTime;
 
 /// The present time.
@@ -97,7 +99,24 @@ pub fn resume() {
 
 /// Answers the current request here. At most once per request, and the request stays paused.
 pub fn reply(reply: &LocalReply) {
-    let _ = hostcalls::send_http_response(u32::from(reply.status), reply.headers.clone(), Some(reply.body.as_bytes()));
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
+}
+
+/// Ends the current request and its response, wherever they are.
+pub fn close() {
+    let _ = hostcalls::reset_http_request();
+}
+
+/// The head of the response to the current request; readable while it passes.
+pub fn response_fields() -> Vec<Field> {
+    hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+}
+
+/// Adds a `Set-Cookie` line to the response that is passing.
+#[allow(clippy::disallowed_methods, reason = "each cookie is set by a field of its own (RFC 6265 §3)")]
+pub fn set_cookie(line: &str) {
+    let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, SET_COOKIE, line.as_bytes());
 }
 
 /// Makes a callout; `None` when the host will not.
@@ -129,14 +148,25 @@ pub fn verify_signature(hash: &str, spki: &[u8], signature: &[u8], text: &[u8]) 
     matches!(hostcalls::call_foreign_function("verify_signature", Some(&arguments)), Ok(Some(result)) if result == [8, 1])
 }
 
-/// Data that the workers of this process share under the module's `vm_id`.
-pub fn shared(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_shared_data(name).ok().and_then(|(data, _)| data)
+/// Data that the workers of this process share under the module's `vm_id`, and its version.
+pub fn shared(name: &str) -> Option<(Vec<u8>, Version)> {
+    let (data, version) = hostcalls::get_shared_data(name).ok()?;
+    // A name whose data was removed keeps a version.
+    Some((data.unwrap_or_default(), version?))
 }
 
 /// Shares data with the other workers; the last writer wins.
 pub fn share(name: &str, data: &[u8]) {
     let _ = hostcalls::set_shared_data(name, Some(data), None);
+}
+
+/// Shares data if what is there has still the version that was `seen`, or is still not there; answers
+/// whether it is shared now.
+pub fn share_if(name: &str, data: &[u8], seen: Option<Version>) -> bool {
+    // The host looks at the version only where there is data, and takes zero for any version. One that no
+    // data has makes it refuse to replace any.
+    const NONE: Version = Version::MAX;
+    hostcalls::set_shared_data(name, Some(data), Some(seen.unwrap_or(NONE))).is_ok()
 }
 
 /// Defines a metric; each call takes a new id, so once is enough.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use proxy_wasm::types::MetricType;
 
 use super::host;
-use crate::stats::{Counter, HOST_ALGORITHMS, IN_FLIGHT, LATENCY, Stats};
+use crate::stats::{CACHE_ENTRIES, Counter, HOST_ALGORITHMS, IN_FLIGHT, LATENCY, Stats};
 
 /// What of the counts Envoy has been told already.
 pub struct Metrics {
     counters: Vec<Reported>,
     in_flight: Reported,
+    remembered: Reported,
     host_algorithms: Option<u32>,
     latency: Option<u32>,
 }
@@ -27,18 +28,20 @@ impl Metrics {
         Self {
             counters: Counter::ALL.iter().map(|counter| define(MetricType::Counter, counter.name())).collect(),
             in_flight: define(MetricType::Gauge, IN_FLIGHT),
+            remembered: define(MetricType::Gauge, CACHE_ENTRIES),
             host_algorithms: host::define_metric(MetricType::Gauge, HOST_ALGORITHMS),
             latency: host::define_metric(MetricType::Histogram, LATENCY),
         }
     }
 
-    /// Reports what was counted since the last time. All workers share a metric, so the gauge moves by
+    /// Reports what was counted since the last time. All workers share a metric, so the gauges move by
     /// differences too.
-    pub fn report(&mut self, stats: &Stats, in_flight: usize) {
+    pub fn report(&mut self, stats: &Stats, in_flight: usize, remembered: usize) {
         for (reported, counter) in self.counters.iter_mut().zip(Counter::ALL) {
             reported.move_to(i64::try_from(stats.get(*counter)).unwrap_or(i64::MAX));
         }
         self.in_flight.move_to(i64::try_from(in_flight).unwrap_or(i64::MAX));
+        self.remembered.move_to(i64::try_from(remembered).unwrap_or(i64::MAX));
     }
 
     /// Reports how many algorithms the host verifies: the same on every worker, so each sets it.

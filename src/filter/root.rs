@@ -18,7 +18,8 @@ use proxy_wasm::types::ContextType;
 use super::metrics::Metrics;
 use super::signatures::HostSignatures;
 use super::stream::FilterStream;
-use super::{host, shared_keys};
+use super::workers::HostData;
+use super::{host, shared_keys, workers};
 use crate::authenticator::{Authenticator, Failure, Outcome, Settled, Step};
 use crate::config::{Config, TICK};
 use crate::exchange::CalloutReply;
@@ -33,6 +34,7 @@ pub struct FilterRoot {
     metrics: Option<Metrics>,
     callouts: HashMap<u32, Asked>,
     failures: BTreeMap<Failure, u32>,
+    ticks: u32,
 }
 
 /// What a callout was made for.
@@ -46,15 +48,27 @@ enum Asked {
 pub struct Worker {
     /// The core.
     pub authenticator: RefCell<Authenticator>,
-    /// The queue to ring when a callout is to be made.
-    pub queue: u32,
+    queue: u32,
     config: Rc<Config>,
+}
+
+impl Worker {
+    /// Wakes whom the core has something to do for.
+    pub fn ring(&self) {
+        let bell = self.authenticator.try_borrow_mut().map(|mut core| core.take_bell()).unwrap_or_default();
+        if bell.root {
+            host::ring(self.queue);
+        }
+        if bell.others {
+            workers::ring_others(self.queue);
+        }
+    }
 }
 
 impl FilterRoot {
     /// A root that is not configured yet.
     pub fn new(id: u32) -> Self {
-        Self { id, worker: None, metrics: None, callouts: HashMap::new(), failures: BTreeMap::new() }
+        Self { id, worker: None, metrics: None, callouts: HashMap::new(), failures: BTreeMap::new(), ticks: 0 }
     }
 
     /// Makes every callout that is due.
@@ -74,6 +88,7 @@ impl FilterRoot {
                 }
             }
         }
+        worker.ring();
         self.report(worker);
     }
 
@@ -136,7 +151,12 @@ impl FilterRoot {
                     host::resume();
                 }
                 Step::Reply(reply) => host::reply(reply),
-                Step::Wait(..) => {}
+                Step::Wait => {}
+            }
+        }
+        for stream in &outcome.close {
+            if host::focus(*stream) {
+                host::close();
             }
         }
         host::focus(self.id);
@@ -175,7 +195,7 @@ impl FilterRoot {
     fn report(&mut self, worker: &Worker) {
         let authenticator = worker.authenticator.borrow();
         if let Some(metrics) = &mut self.metrics {
-            metrics.report(authenticator.stats(), authenticator.in_flight());
+            metrics.report(authenticator.stats(), authenticator.in_flight(), authenticator.remembered());
         }
     }
 }
@@ -215,8 +235,9 @@ impl RootContext for FilterRoot {
         let signatures = HostSignatures::probe();
         metrics.report_host_algorithms(signatures.algorithms().len());
         info!("configured; verified by the host: {}", list(signatures.algorithms()));
-        let authenticator = RefCell::new(Authenticator::new(Rc::clone(&config), Rc::new(signatures), random));
-        self.worker = Some(Rc::new(Worker { authenticator, queue, config }));
+        let core = Authenticator::new(Rc::clone(&config), Rc::new(signatures), Rc::new(HostData), random);
+        self.worker = Some(Rc::new(Worker { authenticator: RefCell::new(core), queue, config }));
+        workers::announce(queue, host::now());
         // Keys that have to be fetched are fetched before anybody asks.
         host::ring(queue);
         true
@@ -226,6 +247,7 @@ impl RootContext for FilterRoot {
         // A VM that was restarted can be told of a queue of the one before it.
         let Some(worker) = self.worker.clone().filter(|worker| worker.queue == queue) else { return };
         host::drain(queue);
+        worker.authenticator.borrow_mut().catch_up();
         self.make_callouts(&worker);
     }
 
@@ -233,7 +255,12 @@ impl RootContext for FilterRoot {
         host::adopt_log_level();
         self.sum_up_failures();
         let Some(worker) = self.worker.clone() else { return };
-        let outcome = worker.authenticator.borrow_mut().on_tick(host::now());
+        let now = host::now();
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(workers::ANNOUNCE_EVERY) {
+            workers::announce(worker.queue, now);
+        }
+        let outcome = worker.authenticator.borrow_mut().on_tick(now);
         self.carry_out(outcome);
         self.make_callouts(&worker);
     }

@@ -9,7 +9,7 @@ use crate::time::UnixTime;
 
 /// What was shared last of what is fetched from `endpoint`.
 pub fn read(endpoint: &JwksEndpoint) -> Option<SharedDocument> {
-    let data = host::shared(&name(endpoint))?;
+    let (data, _) = host::shared(&name(endpoint))?;
     let (stamp, rest) = data.split_first_chunk()?;
     let (brought_forward, document) = rest.split_first_chunk()?;
     let moment = |bytes: &[u8; 8]| UnixTime::from_millis(u64::from_be_bytes(*bytes));

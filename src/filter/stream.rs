@@ -9,21 +9,19 @@ use proxy_wasm::types::Action;
 use super::host;
 use super::root::Worker;
 use crate::authenticator::Step;
-use crate::flight::{Joined, StreamId};
+use crate::flight::StreamId;
 use crate::reply::{Denial, LocalReply};
-use crate::session::SessionKey;
 
 /// The context of one request.
 pub struct FilterStream {
     id: StreamId,
     worker: Option<Rc<Worker>>,
-    waiting_for: Option<SessionKey>,
 }
 
 impl FilterStream {
     /// The context of the request `id`.
     pub const fn new(id: StreamId, worker: Option<Rc<Worker>>) -> Self {
-        Self { id, worker, waiting_for: None }
+        Self { id, worker }
     }
 }
 
@@ -38,6 +36,7 @@ impl HttpContext for FilterStream {
         let fields = host::request_fields();
         let now = host::now();
         let step = worker.authenticator.borrow_mut().on_request(&fields, self.id, host::client_address, now);
+        worker.ring();
         match step {
             Step::Continue(edits) => {
                 host::edit(&edits);
@@ -48,25 +47,31 @@ impl HttpContext for FilterStream {
                 host::reply(&reply);
                 Action::Pause
             }
-            Step::Wait(session, joined) => {
+            Step::Wait => {
                 debug!("request {}: waits for its session's exchange", self.id);
-                self.waiting_for = Some(session);
-                if joined == Joined::New {
-                    host::ring(worker.queue);
-                }
                 Action::Pause
             }
         }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(worker) = &self.worker {
+            let edits = worker.authenticator.borrow_mut().on_response(self.id, host::response_fields, host::now);
+            edits.set_cookies.iter().for_each(|line| host::set_cookie(line));
+            worker.ring();
+        }
+        Action::Continue
     }
 }
 
 impl Drop for FilterStream {
     fn drop(&mut self) {
-        let (Some(worker), Some(session)) = (&self.worker, &self.waiting_for) else { return };
+        let Some(worker) = &self.worker else { return };
         // The host never deletes a context from within a call of ours, so this borrow is the only one;
         // and if it were not, a waiter left behind is skipped when its turn comes.
         if let Ok(mut authenticator) = worker.authenticator.try_borrow_mut() {
-            authenticator.on_abandon(session, self.id);
+            authenticator.on_end(self.id);
         }
+        worker.ring();
     }
 }

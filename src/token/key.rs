@@ -187,6 +187,11 @@ impl Key {
 }
 
 impl KeyId {
+    /// The bytes that tell it from others.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {

@@ -101,6 +101,11 @@ impl KeySet {
         self.keys.iter().any(|key| key.id() == id)
     }
 
+    /// What the set is made of, in its order.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().map(Key::id)
+    }
+
     /// How many keys are used.
     pub fn len(&self) -> usize {
         self.keys.len()

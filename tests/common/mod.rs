@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
+pub mod shared;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use session_bearer::config::{Config, Problem};

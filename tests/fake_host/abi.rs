@@ -23,6 +23,7 @@ mod exported {
         pub fn proxy_on_tick(context: u32);
         pub fn proxy_on_queue_ready(context: u32, queue: u32);
         pub fn proxy_on_request_headers(context: u32, count: usize, end_of_stream: bool) -> Action;
+        pub fn proxy_on_response_headers(context: u32, count: usize, end_of_stream: bool) -> Action;
         pub fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, body: usize, trailers: usize);
         pub fn proxy_on_done(context: u32) -> bool;
         pub fn proxy_on_delete(context: u32);
@@ -47,6 +48,7 @@ module_calls! {
     tick(id: u32) = exported::proxy_on_tick(id);
     queue_ready(id: u32, queue: u32) = exported::proxy_on_queue_ready(id, queue);
     request_headers(id: u32) -> Action = exported::proxy_on_request_headers(id, 0, true);
+    response_headers(id: u32) -> Action = exported::proxy_on_response_headers(id, 0, true);
     http_call_response(id: u32, token: u32, headers: usize, body: usize) =
         exported::proxy_on_http_call_response(id, token, headers, body, 0);
     done(id: u32) -> bool = exported::proxy_on_done(id);
@@ -180,6 +182,9 @@ extern "C" fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size:
             MapType::HttpCallResponseHeaders => {
                 host.reply.as_ref().map(|(fields, _)| fields.clone()).unwrap_or_default()
             }
+            MapType::HttpResponseHeaders => {
+                host.streams.get(&host.effective).and_then(|stream| stream.response.clone()).unwrap_or_default()
+            }
             _ => Vec::new(),
         };
         hand_over(serialize(&fields), data, size);
@@ -235,10 +240,11 @@ extern "C" fn proxy_register_shared_queue(_: *const u8, _: usize, id: *mut u32) 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> Status {
     called("proxy_enqueue_shared_queue", |host| {
-        if queue != QUEUE {
-            return Status::NotFound;
+        match queue {
+            QUEUE => host.queue.push_back(bytes(data, size).to_vec()),
+            _ if host.other_queues.contains(&queue) => host.rung.push(queue),
+            _ => return Status::NotFound,
         }
-        host.queue.push_back(bytes(data, size).to_vec());
         Status::Ok
     })
 }
@@ -261,6 +267,33 @@ extern "C" fn proxy_continue_stream(kind: StreamType) -> Status {
         let stream = host.streams.get_mut(&host.effective).expect("only a request that is there is resumed");
         assert_eq!(stream.state, StreamState::Paused, "only a paused request is resumed, and only once");
         stream.state = StreamState::Passed;
+        Status::Ok
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_close_stream(kind: StreamType) -> Status {
+    called("proxy_close_stream", |host| {
+        assert_eq!(kind, StreamType::HttpRequest);
+        let stream = host.streams.get_mut(&host.effective).expect("only a stream that is there is closed");
+        assert_eq!(stream.state, StreamState::Passed, "only what was let through is closed");
+        stream.state = StreamState::Closed;
+        Status::Ok
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_add_header_map_value(
+    map: MapType,
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    value_size: usize,
+) -> Status {
+    called("proxy_add_header_map_value", |host| {
+        assert!(matches!(map, MapType::HttpResponseHeaders), "what is set in a request replaces");
+        let response = host.streams.get_mut(&host.effective).and_then(|stream| stream.response.as_mut());
+        response.expect("a response is passing").push((text(key, key_size), bytes(value, value_size).to_vec()));
         Status::Ok
     })
 }
@@ -362,13 +395,12 @@ extern "C" fn proxy_get_shared_data(
     size: *mut usize,
     cas: *mut u32,
 ) -> Status {
-    called("proxy_get_shared_data", |host| match host.shared.get(&text(key, key_size)) {
-        Some(value) => {
-            hand_over(value.clone(), data, size);
-            put(1, cas);
-            Status::Ok
-        }
-        None => Status::NotFound,
+    called("proxy_get_shared_data", |host| {
+        let name = text(key, key_size);
+        let Some(value) = host.shared.get(&name) else { return Status::NotFound };
+        hand_over(value.clone(), data, size);
+        put(host.version(&name), cas);
+        Status::Ok
     })
 }
 
@@ -378,10 +410,16 @@ extern "C" fn proxy_set_shared_data(
     key_size: usize,
     value: *const u8,
     value_size: usize,
-    _: u32,
+    cas: u32,
 ) -> Status {
     called("proxy_set_shared_data", |host| {
-        host.shared.insert(text(key, key_size), bytes(value, value_size).to_vec());
+        let name = text(key, key_size);
+        // As in Envoy, zero stands for any version, and where there is no data none is compared.
+        if host.shared.contains_key(&name) && cas != 0 && cas != host.version(&name) {
+            return Status::CasMismatch;
+        }
+        host.versions.insert(name.clone(), host.version(&name) + 1);
+        host.shared.insert(name, bytes(value, value_size).to_vec());
         Status::Ok
     })
 }
@@ -400,10 +438,8 @@ never_called! {
     proxy_set_buffer_bytes(BufferType, usize, usize, *const u8, usize);
     proxy_set_header_map_pairs(MapType, *const u8, usize);
     proxy_get_header_map_value(MapType, *const u8, usize, *mut *mut u8, *mut usize);
-    proxy_add_header_map_value(MapType, *const u8, usize, *const u8, usize);
     proxy_set_property(*const u8, usize, *const u8, usize);
     proxy_resolve_shared_queue(*const u8, usize, *const u8, usize, *mut u32);
-    proxy_close_stream(StreamType);
     proxy_grpc_call(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, u32, *mut u32);
     proxy_grpc_stream(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, *mut u32);
     proxy_grpc_send(u32, *const u8, usize, bool);

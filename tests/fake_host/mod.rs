@@ -49,6 +49,10 @@ pub struct Host {
     pub tick_period: Option<u32>,
     /// What the workers of a process share; it outlives the module.
     pub shared: BTreeMap<String, Vec<u8>>,
+    versions: BTreeMap<String, u32>,
+    /// The queues of other workers, and which of them were rung for.
+    pub other_queues: Vec<u32>,
+    pub rung: Vec<u32>,
     streams: BTreeMap<u32, Stream>,
     effective: u32,
     queue: VecDeque<Vec<u8>>,
@@ -76,6 +80,7 @@ pub struct Callout {
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub fields: Vec<Field>,
+    pub response: Option<Vec<Field>>,
     pub state: StreamState,
 }
 
@@ -85,6 +90,7 @@ pub enum StreamState {
     New,
     Paused,
     Passed,
+    Closed,
     Replied { status: u32, headers: Vec<(String, String)>, body: String },
 }
 
@@ -104,6 +110,9 @@ impl Default for Host {
             callouts: VecDeque::new(),
             tick_period: None,
             shared: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            other_queues: Vec::new(),
+            rung: Vec::new(),
             streams: BTreeMap::new(),
             effective: 0,
             queue: VecDeque::new(),
@@ -111,6 +120,12 @@ impl Default for Host {
             next_token: 1,
             is_loaded: false,
         }
+    }
+}
+
+impl Host {
+    fn version(&self, name: &str) -> u32 {
+        self.versions.get(name).copied().unwrap_or(1)
     }
 }
 
@@ -160,7 +175,7 @@ fn stop() {
 pub fn request(head: Head) -> u32 {
     let id = host(|host| {
         let id = host.streams.keys().last().copied().unwrap_or(ROOT) + 1;
-        host.streams.insert(id, Stream { fields: head.0, state: StreamState::New });
+        host.streams.insert(id, Stream { fields: head.0, response: None, state: StreamState::New });
         id
     });
     abi::context_create(id, ROOT);
@@ -193,6 +208,13 @@ pub fn answer(fields: Vec<Field>, body: &[u8]) {
     let (headers, size) = host(|host| host.reply.as_ref().map(|(fields, body)| (fields.len(), body.len())).unwrap());
     enter(ROOT, || abi::http_call_response(ROOT, callout.token, headers, size));
     host(|host| host.reply = None);
+}
+
+/// The response to a request comes back; answers it as the client gets it.
+pub fn respond(id: u32, fields: Vec<Field>) -> Vec<Field> {
+    host(|host| host.streams.get_mut(&id).unwrap().response = Some(fields));
+    assert_eq!(enter(id, || abi::response_headers(id)), Action::Continue);
+    host(|host| host.streams.get_mut(&id).unwrap().response.take().unwrap())
 }
 
 /// The client hangs up, or its request has ended.

@@ -5,23 +5,23 @@
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use session_bearer::authenticator::{Authenticator, Failure, Outcome, Step};
+use session_bearer::authenticator::{Authenticator, Bell, Failure, Outcome, ResponseEdits, Step};
 use session_bearer::edits::{Edit, HeaderEdits};
 use session_bearer::exchange::{Callout, CalloutReply};
-use session_bearer::flight::{FlightId, Joined, StreamId};
+use session_bearer::flight::{FlightId, StreamId};
 use session_bearer::keys::SharedDocument;
 use session_bearer::reply::LocalReply;
 use session_bearer::request::Field;
-use session_bearer::session::SessionKey;
 use session_bearer::stats::Counter;
 use session_bearer::time::UnixTime;
 use session_bearer::token::signature::InModule;
 
+use crate::common::shared::SharedMemory;
 use crate::common::{self, Head, START};
 
 /// The address every client comes from.
@@ -32,6 +32,10 @@ pub struct World {
     pub authenticator: Authenticator,
     pub now: UnixTime,
     pub failures: Vec<Failure>,
+    /// Streams that were closed because their token had ended.
+    pub closed: Vec<StreamId>,
+    /// Whether the other workers of the process were rung for since this was looked at last.
+    pub rang_others: bool,
     requests: BTreeMap<StreamId, Request>,
     callouts: VecDeque<(FlightId, Rc<Callout>)>,
     fetches: VecDeque<Callout>,
@@ -44,7 +48,7 @@ struct Request {
 }
 
 enum State {
-    Waiting(SessionKey),
+    Waiting,
     Passed(Vec<Field>),
     Answered(LocalReply),
     Gone,
@@ -110,11 +114,19 @@ impl World {
 
     /// A world with this configuration.
     pub fn with(config: &Value) -> Self {
+        Self::beside(&Rc::default(), config, 0)
+    }
+
+    /// One of several workers of a process, with randomness of its own.
+    pub fn beside(shared: &Rc<SharedMemory>, config: &Value, random: u64) -> Self {
         let config = common::read(config).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let shared: Rc<SharedMemory> = Rc::clone(shared);
         let mut world = Self {
-            authenticator: Authenticator::new(Rc::new(config), Rc::new(InModule), 0),
+            authenticator: Authenticator::new(Rc::new(config), Rc::new(InModule), shared, random),
             now: START,
             failures: Vec::new(),
+            closed: Vec::new(),
+            rang_others: false,
             requests: BTreeMap::new(),
             callouts: VecDeque::new(),
             fetches: VecDeque::new(),
@@ -130,22 +142,31 @@ impl World {
         self.next_stream += 1;
         let step = self.authenticator.on_request(&head.0, stream, || Some(CLIENT.to_owned()), self.now);
         let state = match step {
-            Step::Wait(session, joined) => {
-                if joined == Joined::New {
-                    self.make_callouts();
-                }
-                State::Waiting(session)
-            }
+            Step::Wait => State::Waiting,
             step => settled(step, &head.0),
         };
         self.requests.insert(stream, Request { fields: head.0, state });
+        self.heed_bell();
         stream
+    }
+
+    /// The response to a request that passed comes back; answers what is done to it.
+    pub fn respond(&mut self, stream: StreamId, reply: &Reply) -> ResponseEdits {
+        let edits = self.authenticator.on_response(stream, || reply.fields.clone(), || self.now);
+        self.heed_bell();
+        edits
+    }
+
+    /// The worker learns what others have rung for.
+    pub fn catch_up(&mut self) {
+        self.authenticator.catch_up();
+        self.make_callouts();
     }
 
     /// What became of a request.
     pub fn fate(&self, stream: StreamId) -> Fate {
         match &self.requests[&stream].state {
-            State::Waiting(_) => Fate::Waiting,
+            State::Waiting => Fate::Waiting,
             State::Gone => Fate::Gone,
             State::Answered(reply) => Fate::Answered(reply.status),
             State::Passed(fields) => {
@@ -236,9 +257,9 @@ impl World {
     /// The client of a request hangs up.
     pub fn hang_up(&mut self, stream: StreamId) {
         let request = self.requests.get_mut(&stream).unwrap();
-        if let State::Waiting(session) = std::mem::replace(&mut request.state, State::Gone) {
-            self.authenticator.on_abandon(&session, stream);
-        }
+        request.state = State::Gone;
+        self.authenticator.on_end(stream);
+        self.heed_bell();
     }
 
     /// A tick of the worker's timer.
@@ -266,9 +287,18 @@ impl World {
         self.authenticator.stats().get(counter)
     }
 
-    /// Forgets settled requests, so that a long run does not remember them all.
-    pub fn forget_settled(&mut self) {
-        self.requests.retain(|_, request| matches!(request.state, State::Waiting(_)));
+    /// Forgets settled requests but these, so that a long run does not remember them all.
+    pub fn forget_settled_but(&mut self, kept: &BTreeSet<StreamId>) {
+        self.requests.retain(|stream, request| matches!(request.state, State::Waiting) || kept.contains(stream));
+    }
+
+    /// Does what the one who was rung for does.
+    fn heed_bell(&mut self) {
+        let Bell { root, others } = self.authenticator.take_bell();
+        self.rang_others |= others;
+        if root {
+            self.make_callouts();
+        }
     }
 
     fn make_callouts(&mut self) {
@@ -282,12 +312,11 @@ impl World {
 
     fn carry_out(&mut self, outcome: Outcome) {
         self.failures.extend(outcome.failure);
+        self.closed.extend(outcome.close);
+        self.rang_others |= self.authenticator.take_bell().others;
         for settled_request in outcome.settled {
             let request = self.requests.get_mut(&settled_request.stream).expect("only known requests are settled");
-            assert!(
-                matches!(request.state, State::Waiting(_)),
-                "a request was settled twice, or after its client left"
-            );
+            assert!(matches!(request.state, State::Waiting), "a request was settled twice, or after its client left");
             request.state = settled(settled_request.step, &request.fields);
         }
     }
@@ -297,7 +326,7 @@ fn settled(step: Step, fields: &[Field]) -> State {
     match step {
         Step::Continue(edits) => State::Passed(applied(&edits, fields)),
         Step::Reply(reply) => State::Answered(reply),
-        Step::Wait(..) => panic!("a settled request must not wait"),
+        Step::Wait => panic!("a settled request must not wait"),
     }
 }
 

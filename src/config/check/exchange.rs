@@ -80,6 +80,7 @@ pub fn exchange_of(raw: RawExchange, problems: &mut Problems) -> Option<Exchange
         forward_headers: raw.forward_headers,
         headers: StaticHeaders::new(raw.headers.into_iter().map(|(name, value)| (name, value.0)).collect()),
         max_body_bytes: raw.max_body_bytes,
+        relay_set_cookie: raw.relay_set_cookie,
     })
 }
 

@@ -1,0 +1,129 @@
+//! What a response tells about its session, and how a session is forgotten by all workers of the process.
+
+use super::{Authenticator, ResponseEdits};
+use crate::flight::StreamId;
+use crate::request::Field;
+use crate::session::SessionKey;
+use crate::set_cookie::{SetCookie, lines};
+use crate::shared::sign_outs::News;
+use crate::stats::Counter;
+use crate::streams::{Ended, Watch};
+use crate::time::UnixTime;
+
+/// The most `Set-Cookie` lines of a response that are looked at.
+const MAX_LINES: usize = 64;
+
+impl Authenticator {
+    /// Decides what to do with the response to a request that was let through. Its `fields` and the time are
+    /// asked for only when it is of interest.
+    pub fn on_response(
+        &mut self,
+        stream: StreamId,
+        fields: impl FnOnce() -> Vec<Field>,
+        now: impl FnOnce() -> UnixTime,
+    ) -> ResponseEdits {
+        let Some((watch, set_cookies)) = self.streams.respond(stream) else { return ResponseEdits::default() };
+        let (fields, now) = (fields(), now());
+        let ended = self.sessions_ended_by(&watch, &fields, now);
+        if !ended.is_empty() {
+            self.stats.count(Counter::ForgottenSignedOut);
+            self.forget(&ended);
+        } else if watch.authorised && status(&fields) == Some(401) {
+            self.dispute(watch.session, now);
+        }
+        // What the backend says about a cookie is newer than what the auth service said before it.
+        let is_set = |line: &String| lines(&fields).any(|other| sets_same_cookie(line.as_bytes(), other));
+        let set_cookies: Vec<String> = set_cookies.into_iter().filter(|line| !is_set(line)).collect();
+        self.stats.add(Counter::SetCookiesRelayed, set_cookies.len());
+        ResponseEdits { set_cookies }
+    }
+
+    /// The sessions that are not what they were: the request's, when its cookie was cleared or replaced or its
+    /// path signs out; and the one a new cookie names, which may have been known to be none.
+    fn sessions_ended_by(&mut self, watch: &Watch, fields: &[Field], now: UnixTime) -> Vec<SessionKey> {
+        let mut ended = Vec::new();
+        if watch.signs_out && status(fields).is_some_and(|status| (200..400).contains(&status)) {
+            ended.push(watch.session);
+        }
+        for set in lines(fields).take(MAX_LINES).filter_map(SetCookie::parse) {
+            if !self.config.credentials.cookies.is_session(set.pair.name) {
+                continue;
+            }
+            let named = self.session_keys.key(set.pair);
+            if set.clears(now) {
+                ended.push(watch.session);
+            } else if named != watch.session {
+                ended.extend([watch.session, named]);
+            } else if self.refusals.contains(&named, now) {
+                ended.push(named);
+            }
+        }
+        ended
+    }
+
+    /// The backend does not accept a session's token. It may accept a new one, so the session is asked for
+    /// again; but once only, or a backend that accepts none would have it asked for without end.
+    fn dispute(&mut self, session: SessionKey, now: UnixTime) {
+        if !self.disputed.contains(&session, now) {
+            self.disputed.insert(session, now);
+            self.stats.count(Counter::ForgottenUpstream401);
+            self.forget(&[session]);
+        }
+    }
+
+    /// A request has ended, in whatever way.
+    pub fn on_end(&mut self, stream: StreamId) {
+        match self.streams.end(stream) {
+            Ended::Abandoned(session) => self.abandon(&session, stream),
+            // Its client left before the response came, which is how some pages sign out.
+            Ended::Unanswered(watch) if watch.signs_out => {
+                self.stats.count(Counter::ForgottenSignedOut);
+                self.forget(&[watch.session]);
+            }
+            Ended::Unanswered(_) | Ended::Done => {}
+        }
+    }
+
+    /// Forgets sessions here and now, and has the other workers forget them.
+    pub(super) fn forget(&mut self, sessions: &[SessionKey]) {
+        if self.sign_outs.tell(sessions) {
+            self.bell.others = true;
+            self.catch_up();
+        } else {
+            sessions.iter().for_each(|session| self.forget_here(session));
+        }
+    }
+
+    /// Forgets what other workers have learned to have ended.
+    pub fn catch_up(&mut self) {
+        match self.sign_outs.news() {
+            News::Sessions(ended) => ended.iter().for_each(|session| self.forget_here(session)),
+            News::Any => {
+                self.cache.clear();
+                self.refusals.clear();
+                self.flights.outdate_all();
+            }
+        }
+    }
+
+    /// Forgets one session, and outdates what is being asked about it. The shared level is cleared by every
+    /// worker: one of them may have put the session there while another took it out.
+    fn forget_here(&mut self, session: &SessionKey) {
+        self.cache.remove(session);
+        self.refusals.remove(session);
+        self.flights.outdate(session);
+        if let Some(shared) = &self.shared {
+            shared.forget(session);
+        }
+    }
+}
+
+fn status(fields: &[Field]) -> Option<u16> {
+    let (_, value) = fields.iter().find(|(name, _)| name == ":status")?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn sets_same_cookie(line: &[u8], other: &[u8]) -> bool {
+    let name = |line| SetCookie::parse(line).map(|set| set.pair.name);
+    name(line) == name(other)
+}

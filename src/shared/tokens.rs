@@ -1,0 +1,140 @@
+//! The second level of the cache: tokens that one worker exchanged for and all may use.
+//!
+//! A fixed number of slots, in sets of four. A session can be in the slots of one set only; each set lies
+//! under one name and changes as a whole. On the wire, after a byte for the version of this format, each
+//! slot has the session's key, the fingerprint it was made under, the number of the last sign-out its worker
+//! knew when it asked, its life as two times of eight bytes each, and the token with its length.
+
+use std::rc::Rc;
+
+use super::sign_outs::Number;
+use super::{SharedData, update};
+use crate::cache::Life;
+use crate::secret::Secret;
+use crate::session::SessionKey;
+use crate::time::UnixTime;
+
+/// The shared level.
+pub struct SharedTokens {
+    data: Rc<dyn SharedData>,
+    sets: u64,
+}
+
+/// A digest of the configuration and the keys a token was accepted under.
+pub type Fingerprint = [u8; 16];
+
+/// A token as it is shared: not verified for whoever reads it.
+#[derive(Clone)]
+pub struct SharedToken {
+    /// The session it belongs to.
+    pub session: SessionKey,
+    /// What it was accepted under.
+    pub fingerprint: Fingerprint,
+    /// The last sign-out that was known when the auth service was asked for it.
+    pub asked_after: Number,
+    /// How long it may be served.
+    pub life: Life,
+    /// The token.
+    pub token: Secret<Vec<u8>>,
+}
+
+const SLOTS_PER_SET: usize = 4;
+const FORMAT: u8 = 1;
+
+impl SharedTokens {
+    /// The level of `slots` slots; `None` when there are none.
+    pub fn new(data: Rc<dyn SharedData>, slots: usize) -> Option<Self> {
+        (slots > 0).then(|| Self { data, sets: slots.div_ceil(SLOTS_PER_SET) as u64 })
+    }
+
+    /// What is shared of a session.
+    ///
+    /// # Security
+    /// Keys are compared whole. The token has still to be verified, and what is malformed is not there.
+    pub fn find(&self, session: &SessionKey, fingerprint: &Fingerprint, now: UnixTime) -> Option<SharedToken> {
+        let (set, _) = self.data.read(&self.name(session))?;
+        let is_it = |slot: &SharedToken| {
+            slot.session == *session
+                && slot.fingerprint == *fingerprint
+                && (slot.life.stored..slot.life.fresh_until).contains(&now)
+        };
+        read(&set).into_iter().find(is_it)
+    }
+
+    /// Shares a token. A set that is full loses what ends first.
+    pub fn store(&self, shared: &SharedToken) {
+        update(&*self.data, &self.name(&shared.session), |set| {
+            let mut slots = read(set);
+            slots.retain(|slot| slot.session != shared.session);
+            if slots.len() >= SLOTS_PER_SET {
+                let first = slots.iter().enumerate().min_by_key(|(_, slot)| slot.life.fresh_until);
+                let first = first.map(|(i, _)| i)?;
+                slots.swap_remove(first);
+            }
+            slots.push(shared.clone());
+            Some(write(&slots))
+        });
+    }
+
+    /// Takes a session out, whoever shared it.
+    pub fn forget(&self, session: &SessionKey) {
+        update(&*self.data, &self.name(session), |set| {
+            let mut slots = read(set);
+            let found = slots.iter().any(|slot| slot.session == *session);
+            slots.retain(|slot| slot.session != *session);
+            found.then(|| write(&slots))
+        });
+    }
+
+    fn name(&self, session: &SessionKey) -> String {
+        let set = session.number().checked_rem(self.sets).unwrap_or_default();
+        format!("session-bearer tokens {set}")
+    }
+}
+
+/// What is not a set is read as an empty one.
+fn read(set: &[u8]) -> Vec<SharedToken> {
+    let Some((&FORMAT, mut rest)) = set.split_first() else { return Vec::new() };
+    let mut slots = Vec::new();
+    while !rest.is_empty() && slots.len() < SLOTS_PER_SET {
+        let Some(slot) = read_slot(&mut rest) else { return Vec::new() };
+        slots.push(slot);
+    }
+    if rest.is_empty() { slots } else { Vec::new() }
+}
+
+fn read_slot(rest: &mut &[u8]) -> Option<SharedToken> {
+    let session = SessionKey::from_bytes(take(rest)?);
+    let fingerprint = take(rest)?;
+    let asked_after = Number::from_be_bytes(take(rest)?);
+    let stored = UnixTime::from_millis(u64::from_be_bytes(take(rest)?));
+    let fresh_until = UnixTime::from_millis(u64::from_be_bytes(take(rest)?));
+    let len = usize::from(u16::from_be_bytes(take(rest)?));
+    let (token, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    let token = Secret::new(token.to_vec());
+    Some(SharedToken { session, fingerprint, asked_after, life: Life { stored, fresh_until }, token })
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*first)
+}
+
+fn write(slots: &[SharedToken]) -> Vec<u8> {
+    let mut set = vec![FORMAT];
+    for slot in slots {
+        let token = slot.token.expose();
+        // A verified token is shorter than this by far.
+        let Ok(len) = u16::try_from(token.len()) else { continue };
+        set.extend_from_slice(slot.session.as_bytes());
+        set.extend_from_slice(&slot.fingerprint);
+        set.extend_from_slice(&slot.asked_after.to_be_bytes());
+        set.extend_from_slice(&slot.life.stored.as_millis().to_be_bytes());
+        set.extend_from_slice(&slot.life.fresh_until.as_millis().to_be_bytes());
+        set.extend_from_slice(&len.to_be_bytes());
+        set.extend_from_slice(token);
+    }
+    set
+}

@@ -1,0 +1,116 @@
+//! Requests between their head and their end: those that wait, and those whose response is still to come.
+//!
+//! A response can say that a session has ended, and the auth service may have a cookie to set with it. What
+//! it takes to know that lies here; a request of which nothing is to be known has no entry.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::flight::StreamId;
+use crate::session::SessionKey;
+use crate::time::UnixTime;
+
+/// What the response to a request may tell about its session.
+#[derive(Clone, Copy)]
+pub struct Watch {
+    /// The session.
+    pub session: SessionKey,
+    /// Whether it went to a path that signs out.
+    pub signs_out: bool,
+    /// Whether it was let through with that session's token.
+    pub authorised: bool,
+}
+
+/// The requests of one worker.
+#[derive(Default)]
+pub struct Streams {
+    waiting: HashMap<StreamId, SessionKey>,
+    passed: HashMap<StreamId, Passed>,
+    ends: BTreeSet<(UnixTime, StreamId)>,
+}
+
+/// A request that was let through.
+#[derive(Default)]
+pub struct Passed {
+    /// What its response may tell.
+    pub watch: Option<Watch>,
+    /// The cookies to set with its response.
+    pub set_cookies: Vec<String>,
+    /// When it has to end.
+    end: Option<UnixTime>,
+}
+
+/// What the end of a request means.
+pub enum Ended {
+    /// Its client left while it waited for this session.
+    Abandoned(SessionKey),
+    /// It passed, and no response came.
+    Unanswered(Watch),
+    /// Nothing.
+    Done,
+}
+
+impl Streams {
+    /// A request waits.
+    pub fn wait(&mut self, stream: StreamId, session: SessionKey) {
+        self.waiting.insert(stream, session);
+    }
+
+    /// A request passes, and may go on until `end`.
+    pub fn pass(&mut self, stream: StreamId, watch: Option<Watch>, end: Option<UnixTime>) {
+        self.waiting.remove(&stream);
+        if watch.is_some() || end.is_some() {
+            self.passed.insert(stream, Passed { watch, end, set_cookies: Vec::new() });
+            self.ends.extend(end.map(|end| (end, stream)));
+        }
+    }
+
+    /// A request was answered here.
+    pub fn answer(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+    }
+
+    /// Has cookies set with the response to a request, unless that has passed already.
+    pub fn set_cookies(&mut self, stream: StreamId, lines: Vec<String>) {
+        if let Some(passed) = self.passed.get_mut(&stream).filter(|passed| passed.watch.is_some()) {
+            passed.set_cookies = lines;
+        }
+    }
+
+    /// The response to a request is here: what it was waited for with.
+    pub fn respond(&mut self, stream: StreamId) -> Option<(Watch, Vec<String>)> {
+        let passed = self.passed.get_mut(&stream)?;
+        Some((passed.watch.take()?, std::mem::take(&mut passed.set_cookies)))
+    }
+
+    /// A request has ended, in whatever way.
+    pub fn end(&mut self, stream: StreamId) -> Ended {
+        if let Some(session) = self.waiting.remove(&stream) {
+            return Ended::Abandoned(session);
+        }
+        let Some(passed) = self.passed.remove(&stream) else { return Ended::Done };
+        if let Some(end) = passed.end {
+            self.ends.remove(&(end, stream));
+        }
+        passed.watch.map_or(Ended::Done, Ended::Unanswered)
+    }
+
+    /// The requests whose time is over; each is named once.
+    pub fn overdue(&mut self, now: UnixTime) -> Vec<StreamId> {
+        let mut overdue = Vec::new();
+        while let Some(&(end, stream)) = self.ends.first().filter(|(end, _)| *end <= now) {
+            self.ends.remove(&(end, stream));
+            overdue.push(stream);
+        }
+        overdue
+    }
+
+    /// How many requests there are entries of.
+    pub fn len(&self) -> usize {
+        self.waiting.len().saturating_add(self.passed.len())
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.passed.is_empty()
+    }
+}

@@ -1,0 +1,362 @@
+//! What responses tell: sessions that end, cookies that roll on, tokens the backend does not want, and
+//! streams that end with their token.
+
+mod common;
+mod world;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use common::shared::SharedMemory;
+use common::{Head, claims, get, minimal, minimal_with, request, sign};
+use serde_json::{Value, json};
+use session_bearer::stats::Counter;
+use world::{Fate, Reply, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn passed(token: &str) -> Fate {
+    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
+}
+
+fn head() -> Head {
+    get("/api/x").cookie("sid=abc")
+}
+
+fn ask(world: &mut World) -> Fate {
+    let stream = world.request(head());
+    world.fate(stream)
+}
+
+fn token_at(world: &World) -> String {
+    sign(&claims("ada", world.now))
+}
+
+/// A world with one known session, and its token.
+fn known(config: &Value) -> (World, String) {
+    let mut world = World::with(config);
+    let token = token_at(&world);
+    assert_eq!(world.exchange(head(), &Reply::token(&token)), passed(&token));
+    (world, token)
+}
+
+fn ok() -> Reply {
+    Reply::json(200, &json!({}))
+}
+
+/// Two workers of one process that both know the session.
+fn two_workers(config: &Value) -> ([World; 2], Rc<SharedMemory>) {
+    let shared = Rc::default();
+    let mut workers = [World::beside(&shared, config, 1), World::beside(&shared, config, 2)];
+    let token = token_at(&workers[0]);
+    for world in &mut workers {
+        world.exchange(head(), &Reply::token(&token));
+        assert_eq!(ask(world), passed(&token));
+    }
+    (workers, shared)
+}
+
+#[test]
+fn response_that_clears_or_replaces_the_session_cookie_ends_the_session_everywhere() {
+    for line in [
+        "sid=; Path=/",
+        "sid=abc; Max-Age=0",
+        "sid=abc; max-age=-1; Path=/",
+        "sid=abc; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "sid=abc; expires=Thu, 01-Jan-1970 00:00:00 GMT",
+        "sid=another; Path=/; HttpOnly",
+        "old-sid=another",
+    ] {
+        for path in ["/api/x", "/api/auth/anything", "/feed"] {
+            for slots in [0, 4096] {
+                let ([mut here, mut there], _) = two_workers(&minimal_with("/cache/shared_slots", json!(slots)));
+                let stream = here.request(get(path).cookie("sid=abc"));
+                here.respond(stream, &ok().with("set-cookie", line));
+                assert_eq!(ask(&mut here), Fate::Waiting, "{line}");
+                assert!(here.rang_others, "{line}");
+                there.catch_up();
+                assert_eq!(ask(&mut there), Fate::Waiting, "{line}");
+                assert_eq!(here.count(Counter::ForgottenSignedOut), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn worker_nobody_rang_for_learns_of_it_at_the_next_tick() {
+    let ([mut here, mut there], _) = two_workers(&minimal());
+    let stream = here.request(head());
+    here.respond(stream, &ok().with("set-cookie", "sid="));
+    there.ticks(1);
+    assert_eq!(ask(&mut there), Fate::Waiting);
+}
+
+#[test]
+fn response_that_says_nothing_about_the_session_ends_none() {
+    for line in [
+        "sid=abc; Path=/; Max-Age=600",
+        "sid=abc; Max-Age=soon",
+        "sid=abc; Expires=Thu, 01 Jan 2970 00:00:00 GMT",
+        "sid=abc; Expires=some day",
+        "SID=; Path=/",
+        "remember=; Path=/",
+        "other=; Path=/",
+        "sid",
+        "=sid",
+        "",
+    ] {
+        let (mut world, token) = known(&minimal());
+        let stream = world.request(head());
+        world.respond(stream, &ok().with("set-cookie", line));
+        assert_eq!(ask(&mut world), passed(&token), "{line}");
+        assert!(!world.rang_others);
+    }
+}
+
+#[test]
+fn successful_request_to_a_path_that_signs_out_ends_its_session() {
+    let paths = json!(["/api/auth/sign-out", "/logout"]);
+    for (path, status, ends) in [
+        ("/api/auth/sign-out", 200, true),
+        ("/api/auth/sign-out?then=/", 204, true),
+        ("/api/auth/sign%2Dout", 200, true),
+        ("/logout", 302, true),
+        ("/logout", 500, false),
+        ("/api/auth/sign-out", 404, false),
+        ("/api/auth/sign-out/x", 200, false),
+        ("/api/auth/sign-in", 200, false),
+    ] {
+        let (mut world, token) = known(&minimal_with("/cache/sign_out_paths", paths.clone()));
+        let stream = world.request(request("POST", path).cookie("sid=abc"));
+        world.respond(stream, &Reply::json(status, &json!({})));
+        let expected = if ends { Fate::Waiting } else { passed(&token) };
+        assert_eq!(ask(&mut world), expected, "{path} {status}");
+    }
+}
+
+#[test]
+fn client_that_leaves_before_the_answer_to_its_sign_out_is_signed_out() {
+    let (mut world, _) = known(&minimal());
+    let stream = world.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    world.hang_up(stream);
+    assert_eq!(ask(&mut world), Fate::Waiting);
+    let (mut world, token) = known(&minimal());
+    let stream = world.request(head());
+    world.hang_up(stream);
+    assert_eq!(ask(&mut world), passed(&token), "leaving another page is no sign-out");
+}
+
+#[test]
+fn exchange_under_way_cannot_bring_back_a_session_that_ended_meanwhile() {
+    let mut world = World::new();
+    let waits = world.request(head());
+    let stream = world.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    world.respond(stream, &ok());
+    let follows = world.request(head());
+    let old = token_at(&world);
+    world.answer(&Reply::token(&old));
+    assert_eq!((world.fate(waits), world.fate(follows)), (Fate::Waiting, Fate::Waiting), "it is asked again");
+    world.answer(&Reply::json(401, &json!({})));
+    assert_eq!((world.fate(waits), world.fate(follows)), (Fate::Answered(401), Fate::Answered(401)));
+    assert_eq!(world.count(Counter::ExchangeCallouts), 2);
+}
+
+#[test]
+fn exchange_under_way_on_another_worker_cannot_either_even_if_it_has_not_been_rung_for() {
+    let shared = Rc::default();
+    let [mut here, mut there] = [0, 1].map(|random| World::beside(&shared, &minimal(), random));
+    let waits = there.request(head());
+    let stream = here.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    here.respond(stream, &ok());
+    let old = token_at(&there);
+    there.answer(&Reply::token(&old));
+    assert_eq!(there.fate(waits), Fate::Waiting, "it is asked again");
+    assert_eq!(ask(&mut here), Fate::Waiting, "nor is it in what they share");
+}
+
+#[test]
+fn refresh_under_way_is_dropped_with_its_session() {
+    let (mut world, _) = known(&minimal());
+    world.pass(SECOND * 55);
+    ask(&mut world);
+    let stream = world.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    world.respond(stream, &ok());
+    let old = token_at(&world);
+    world.answer(&Reply::token(&old));
+    assert_eq!((world.callouts().len(), world.authenticator.in_flight()), (0, 0));
+    assert_eq!(ask(&mut world), Fate::Waiting);
+}
+
+#[test]
+fn session_that_begins_with_a_refused_value_is_let_in_at_once() {
+    for old in ["sid=new-value", "sid=before"] {
+        let mut world = World::new();
+        let refused = get("/api/x").cookie("sid=new-value");
+        assert_eq!(world.exchange(refused.clone(), &Reply::json(401, &json!({}))), Fate::Answered(401));
+        let stream = world.request(request("POST", "/api/auth/sign-in").cookie(old));
+        world.respond(stream, &ok().with("set-cookie", "sid=new-value; Path=/"));
+        let token = token_at(&world);
+        assert_eq!(world.exchange(refused, &Reply::token(&token)), passed(&token), "{old}");
+    }
+}
+
+#[test]
+fn worker_that_missed_more_than_the_log_holds_forgets_everything() {
+    let ([mut here, mut there], _) = two_workers(&minimal_with("/cache/shared_slots", json!(0)));
+    for i in 0..600 {
+        let stream = here.request(request("POST", "/api/auth/sign-out").cookie(format!("sid=other-{i}")));
+        here.respond(stream, &ok());
+    }
+    there.catch_up();
+    assert_eq!(ask(&mut there), Fate::Waiting);
+    assert!(matches!(ask(&mut here), Fate::Passed { .. }), "who has missed nothing has nothing to forget");
+}
+
+#[test]
+fn backend_that_does_not_want_a_token_has_the_session_exchanged_once_more_and_not_for_ever() {
+    let (mut world, old) = known(&minimal());
+    for i in 0..20 {
+        let reply = Reply::token(&token_at(&world));
+        assert_ne!(world.exchange(head(), &reply), Fate::Answered(401));
+        let stream = world.request(head());
+        let edits = world.respond(stream, &Reply::json(401, &json!({})));
+        assert!(edits.set_cookies.is_empty());
+        world.pass(SECOND);
+        assert_eq!(world.count(Counter::ExchangeCallouts), if i == 0 { 1 } else { 2 });
+    }
+    assert_ne!(passed(&old), passed(&token_at(&world)));
+    assert_eq!(world.count(Counter::ForgottenUpstream401), 1);
+}
+
+#[test]
+fn response_401_to_a_request_without_a_session_token_forgets_nothing() {
+    let config = minimal_with("/credentials", json!([{"bearer": {}}, {"session_cookie": {"names": ["sid"]}}]));
+    let (mut world, token) = known(&config);
+    let own = world.request(head().with("authorization", format!("Bearer {token}")));
+    let off = world.request(get("/api/auth/me").cookie("sid=abc"));
+    for stream in [own, off] {
+        world.respond(stream, &Reply::json(401, &json!({})));
+    }
+    assert_eq!(ask(&mut world), passed(&token));
+    let stream = world.request(head());
+    world.respond(stream, &Reply::json(403, &json!({})));
+    assert_eq!(ask(&mut world), passed(&token));
+}
+
+const ROLLED: [&str; 2] = ["sid=abc; Max-Age=604800; Path=/; HttpOnly", "remember=1; Path=/"];
+
+fn rolling(reply: Reply) -> Reply {
+    let reply = reply.with("set-cookie", "sid=abc; Max-Age=604800; Path=/; HttpOnly").with("set-cookie", "theme=dark");
+    reply.with("set-cookie", "remember=1; Path=/").with("set-cookie", "sid=\u{e9}")
+}
+
+#[test]
+fn session_cookie_the_auth_service_rolls_on_reaches_the_first_who_waited_and_nobody_else() {
+    let mut world = World::new();
+    let gone = world.request(head());
+    let waiting: Vec<_> = (0..10).map(|_| world.request(head())).collect();
+    world.hang_up(gone);
+    let token = token_at(&world);
+    world.answer(&rolling(Reply::token(&token)));
+    for (i, &stream) in waiting.iter().enumerate() {
+        let edits = world.respond(stream, &ok());
+        assert_eq!(edits.set_cookies, if i == 0 { ROLLED.to_vec() } else { vec![] }, "request {i}");
+        assert!(world.respond(stream, &ok()).set_cookies.is_empty(), "once");
+    }
+    let later = world.request(head());
+    assert!(world.respond(later, &ok()).set_cookies.is_empty(), "not from the cache");
+    assert_eq!(world.count(Counter::SetCookiesRelayed), 2);
+}
+
+#[test]
+fn cookies_are_set_along_with_a_refusal_too() {
+    let mut world = World::new();
+    let [first, second] = [(); 2].map(|()| world.request(head()));
+    world.answer(&Reply::json(401, &json!({})).with("set-cookie", "sid=; Max-Age=0"));
+    let lines = |world: &World, stream| {
+        let headers = &world.local_reply(stream).headers;
+        headers.iter().filter(|(name, _)| *name == "set-cookie").map(|(_, line)| line.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&world, first), ["sid=; Max-Age=0"]);
+    assert!(lines(&world, second).is_empty());
+    let mut world = World::new();
+    let anonymous = world.request(get("/feed").cookie("sid=abc"));
+    world.answer(&Reply::json(401, &json!({})).with("set-cookie", "sid=; Max-Age=0"));
+    assert_eq!(world.respond(anonymous, &ok()).set_cookies, ["sid=; Max-Age=0"]);
+}
+
+#[test]
+fn answer_that_is_none_and_a_token_that_does_not_verify_set_no_cookies() {
+    for reply in [
+        Reply::json(500, &json!({})),
+        Reply::json(404, &json!({})),
+        Reply::new(200, "text/html", ""),
+        Reply::token("not.a.token"),
+    ] {
+        let mut world = World::with(&minimal_with("/exchange/retries", json!(0)));
+        let stream = world.request(head());
+        world.answer(&rolling(reply));
+        assert!(world.local_reply(stream).headers.iter().all(|(name, _)| *name != "set-cookie"));
+    }
+}
+
+#[test]
+fn relay_can_be_turned_off() {
+    let mut world = World::with(&minimal_with("/exchange/relay_set_cookie", json!(false)));
+    let stream = world.request(head());
+    let token = token_at(&world);
+    world.answer(&rolling(Reply::token(&token)));
+    assert!(world.respond(stream, &ok()).set_cookies.is_empty());
+}
+
+#[test]
+fn refresh_sets_cookies_with_the_response_to_the_request_that_caused_it_if_that_is_still_to_come() {
+    for answered_first in [true, false] {
+        let (mut world, _) = known(&minimal());
+        world.pass(SECOND * 55);
+        let cause = world.request(head());
+        let other = world.request(head());
+        let token = token_at(&world);
+        if answered_first {
+            assert!(world.respond(cause, &ok()).set_cookies.is_empty());
+            world.answer(&rolling(Reply::token(&token)));
+        } else {
+            world.answer(&rolling(Reply::token(&token)));
+            assert_eq!(world.respond(cause, &ok()).set_cookies, ROLLED);
+        }
+        assert!(world.respond(other, &ok()).set_cookies.is_empty());
+    }
+}
+
+#[test]
+fn what_the_backend_says_about_a_cookie_is_not_undone_by_what_the_auth_service_said_before() {
+    let mut world = World::new();
+    let stream = world.request(head());
+    let token = token_at(&world);
+    world.answer(&rolling(Reply::token(&token)));
+    let edits = world.respond(stream, &ok().with("set-cookie", "sid=; Max-Age=0"));
+    assert_eq!(edits.set_cookies, ["remember=1; Path=/"]);
+}
+
+#[test]
+fn stream_ends_with_its_token_where_that_is_wanted_and_only_there() {
+    for (age, expected) in [(json!("token"), 1), (json!(null), 0)] {
+        let mut world = World::with(&minimal_with("/upstream/max_stream_age", age));
+        let mut short = claims("ada", world.now);
+        short["exp"] = json!(world.now.as_millis() / 1000 + 60);
+        world.exchange(head(), &Reply::token(&sign(&short)));
+        let [stream, finished] = [(); 2].map(|()| world.request(head()));
+        let anonymous = world.request(get("/feed"));
+        world.respond(stream, &Reply::json(101, &json!({})));
+        world.hang_up(finished);
+        world.hang_up(1);
+        world.ticks(59);
+        assert_eq!(world.closed.len(), 0);
+        world.ticks(1);
+        assert_eq!(world.closed.len(), expected);
+        assert!(!world.closed.contains(&anonymous) && !world.closed.contains(&finished));
+        world.ticks(10);
+        assert_eq!(world.closed.len(), expected, "once");
+        assert_eq!(world.count(Counter::StreamsClosed), expected as u64);
+    }
+}
