@@ -188,9 +188,9 @@ impl Authenticator {
         if !self.health.allows_refresh() || self.flights.is_under_way(&key) || self.take_over(&key, now).is_some() {
             return;
         }
-        let before = self.flights.len();
-        self.flights.refresh(key, cause, callout);
-        self.stats.add(Counter::ExchangeRefreshes, self.flights.len().saturating_sub(before));
+        if self.flights.refresh(key, cause, callout) {
+            self.stats.count(Counter::ExchangeRefreshes);
+        }
     }
 
     /// A token the client sent: known to be good, or to be verified.

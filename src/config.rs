@@ -80,7 +80,7 @@ impl Config {
         // Members are in the order of their names, so two spellings of one configuration are the same.
         let fingerprint = Sha256::digest(document.to_string()).into();
         let raw = raw::read(document).map_err(|problem| vec![problem])?;
-        Ok(Self { fingerprint, ..check::check(raw, environment)? })
+        check::check(raw, fingerprint, environment)
     }
 
     /// Whether a request goes to a path that signs out.

@@ -118,10 +118,13 @@ impl Flights {
     }
 
     /// Starts an exchange of `session` nobody waits for, unless there is one, or would be one too many.
-    pub fn refresh(&mut self, session: SessionKey, cause: StreamId, callout: impl FnOnce() -> Callout) {
-        if !self.is_under_way(&session) && self.under_way.len() < self.max {
+    /// Answers whether it was started.
+    pub fn refresh(&mut self, session: SessionKey, cause: StreamId, callout: impl FnOnce() -> Callout) -> bool {
+        let starts = !self.is_under_way(&session) && self.under_way.len() < self.max;
+        if starts {
             self.start(session, cause, Vec::new(), Work::Exchange(Rc::new(callout())));
         }
+        starts
     }
 
     /// Whether there is a flight for `session`.
@@ -217,7 +220,6 @@ impl Flights {
     /// Answers whether the answer is outdated.
     pub fn ask_again(&mut self, id: FlightId) -> bool {
         let Some(flight) = self.under_way.get_mut(&id).filter(|flight| flight.outdated) else { return false };
-        flight.outdated = false;
         flight.unjudged = None;
         if flight.waiters.is_empty() {
             self.land(id);
@@ -257,6 +259,7 @@ impl Flights {
             if let Some(callout) = &flight.callout {
                 flight.dispatched = Some(now);
                 flight.asked_after = asked_after;
+                flight.outdated = false;
                 flight.attempts = flight.attempts.saturating_add(1);
                 return Some((id, Rc::clone(callout)));
             }

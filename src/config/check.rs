@@ -35,7 +35,7 @@ const DEFAULT_MAX_IN_FLIGHT: usize = 256;
 pub struct Problems(pub Vec<Problem>);
 
 /// Turns raw keys into a configuration.
-pub fn check(raw: RawConfig, environment: Environment<'_>) -> Result<Config, Vec<Problem>> {
+pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::default();
     let warnings = warnings(&raw.token);
     let credentials = credentials(raw.credentials, raw.upstream.remove_session_cookie, &mut problems);
@@ -70,7 +70,7 @@ pub fn check(raw: RawConfig, environment: Environment<'_>) -> Result<Config, Vec
                 token_rules,
                 routes,
                 warnings,
-                fingerprint: [0; 32],
+                fingerprint,
             })
         }
         _ => Err(problems.0),
