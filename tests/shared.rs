@@ -113,6 +113,35 @@ fn entry_of_another_configuration_is_never_used() {
     }
 }
 
+fn sign_out(world: &mut World, cookie: &str) {
+    let stream = world.request(common::request("POST", "/api/auth/sign-out").cookie(cookie));
+    world.respond(stream, &Reply::json(200, &json!({})));
+}
+
+#[test]
+fn session_that_ended_long_ago_is_not_in_what_is_shared() {
+    let shared = Rc::default();
+    let [mut first] = workers(&shared, &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    sign_out(&mut first, "sid=abc");
+    (0..=CAPACITY).for_each(|i| sign_out(&mut first, &format!("sid=other-{i}")));
+    let [mut late] = workers(&shared, &minimal());
+    assert_eq!(ask(&mut late), Fate::Waiting, "although the log does not go back so far");
+}
+
+#[test]
+fn token_that_was_put_there_while_another_worker_took_its_session_out_is_not_used() {
+    let shared: Rc<SharedMemory> = Rc::default();
+    let [mut first, mut second] = workers(&shared, &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    let (name, slots) = shared.all().into_iter().find(|(name, _)| name.contains("tokens")).unwrap();
+    sign_out(&mut first, "sid=abc");
+    shared.overwrite(&name, &slots);
+    assert_eq!(ask(&mut second), Fate::Waiting);
+    let [mut third] = workers(&shared, &minimal());
+    assert_eq!(ask(&mut third), Fate::Waiting);
+}
+
 #[test]
 fn session_the_auth_service_ended_is_taken_from_the_other_workers() {
     let [mut first, mut second] = workers(&Rc::default(), &minimal());
