@@ -132,6 +132,33 @@ fn sign_out_rings_for_the_other_workers_and_they_forget_the_session() {
     assert_eq!(metric_after_tick("session_bearer_forgotten_signed_out"), 1);
 }
 
+#[test]
+fn what_another_worker_shares_first_is_not_overwritten() {
+    assert!(start(&minimal()));
+    let log = "session-bearer sign-outs";
+    let of_another = [&1_u64.to_be_bytes()[..], &[7; 32]].concat();
+    host(|host| host.overtaken_by = Some((log.to_owned(), of_another.clone())));
+    let sign_out = request(common::request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    respond(sign_out, status(200));
+    let written = host(|host| host.shared[log].clone());
+    assert_eq!(
+        (written[..8].to_vec(), &written[8..40], written.len()),
+        (vec![0, 0, 0, 0, 0, 0, 0, 2], &[7; 32][..], 72)
+    );
+}
+
+#[test]
+fn request_whose_callout_is_about_to_be_made_when_the_auth_service_wants_a_pause_is_answered_at_once() {
+    assert!(start(&minimal()));
+    request(get("/api/x").cookie("sid=abc"));
+    turn();
+    let next = request(get("/api/x").cookie("sid=another"));
+    answer([status(429), vec![("retry-after".to_owned(), b"7".to_vec())]].concat(), b"");
+    assert_eq!(replied(next), Some(503));
+    turn();
+    assert!(host(|host| host.callouts.is_empty()));
+}
+
 fn metric_after_tick(name: &str) -> i64 {
     tick();
     metric(name)

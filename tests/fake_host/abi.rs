@@ -397,7 +397,10 @@ extern "C" fn proxy_get_shared_data(
 ) -> Status {
     called("proxy_get_shared_data", |host| {
         let name = text(key, key_size);
-        let Some(value) = host.shared.get(&name) else { return Status::NotFound };
+        let Some(value) = host.shared.get(&name) else {
+            host.shared.extend(host.overtaken_by.take_if(|(overtaken, _)| *overtaken == name));
+            return Status::NotFound;
+        };
         hand_over(value.clone(), data, size);
         put(host.version(&name), cas);
         Status::Ok

@@ -50,6 +50,8 @@ pub struct Host {
     /// What the workers of a process share; it outlives the module.
     pub shared: BTreeMap<String, Vec<u8>>,
     versions: BTreeMap<String, u32>,
+    /// What another worker shares just after this one has looked for it and found nothing.
+    pub overtaken_by: Option<(String, Vec<u8>)>,
     /// The queues of other workers, and which of them were rung for.
     pub other_queues: Vec<u32>,
     pub rung: Vec<u32>,
@@ -111,6 +113,7 @@ impl Default for Host {
             tick_period: None,
             shared: BTreeMap::new(),
             versions: BTreeMap::new(),
+            overtaken_by: None,
             other_queues: Vec::new(),
             rung: Vec::new(),
             streams: BTreeMap::new(),
