@@ -112,15 +112,15 @@ impl Authenticator {
         let config = Rc::clone(&self.config);
         let policy = config.routes.find(head);
         if policy.auth == Auth::Off {
-            let watch = self.watch(head, config.credentials.session(head));
+            let watch = self.watch(head, &config.credentials.cookies.sessions_in(head.values("cookie")));
             return self.pass_unchecked(head, stream, &policy, watch);
         }
-        let Carried { credential, session, rest } = match config.credentials.read(head) {
+        let Carried { credential, sessions, rest } = match config.credentials.read(head) {
             Ok(carried) => carried,
             Err(denial) => return self.refuse(denial),
         };
         let stripped = Stripped::authorization(head).and_cookies(rest);
-        let request = Waiter { stream, policy, stripped, watch: self.watch(head, session) };
+        let request = Waiter { stream, policy, stripped, watch: self.watch(head, &sessions) };
         match credential {
             Credential::None => self.deny(request, Denial::NoCredential),
             Credential::Token(token) => self.decide_on_token(request, token, now),
@@ -133,10 +133,14 @@ impl Authenticator {
     }
 
     /// What the response to a request may tell; `None` where there is no session it could be about.
-    fn watch(&self, head: &RequestHead<'_>, session: Option<Pair<'_>>) -> Option<Watch> {
-        let cookie = session.filter(|cookie| self.config.exchange.is_some() && cookie.is_plausible())?;
-        let session = self.session_keys.key(cookie);
-        Some(Watch { session, signs_out: self.config.signs_out(head), authorised: false })
+    fn watch(&self, head: &RequestHead<'_>, sessions: &[Pair<'_>]) -> Option<Watch> {
+        let (first, others) = sessions.split_first()?;
+        if self.config.exchange.is_none() || !first.is_plausible() {
+            return None;
+        }
+        let session = self.session_keys.key(*first);
+        let others = others.iter().map(|cookie| self.session_keys.key(*cookie)).collect();
+        Some(Watch { session, others, signs_out: self.config.signs_out(head), authorised: false })
     }
 
     /// A session cookie: known, or to be exchanged. A known session is never made to wait for an auth
@@ -153,12 +157,15 @@ impl Authenticator {
         };
         watch.authorised = true;
         let (key, callout) = (watch.session, || callout(exchange));
-        let remembered = self.cache.get(&key, now);
+        if self.refusals.contains(&key, now) {
+            return self.deny(request, Denial::SessionRefused);
+        }
+        let (remembered, hit) = self.recall(&key, now);
         match remembered {
-            Some(Remembered::Fresh(token)) => return self.admit(request, token, now, Counter::AllowedHit),
+            Some(Remembered::Fresh(token)) => return self.admit(request, token, now, hit),
             Some(Remembered::Ageing(token)) => {
                 self.refresh(key, request.stream, callout, now);
-                return self.admit(request, token, now, Counter::AllowedHit);
+                return self.admit(request, token, now, hit);
             }
             Some(Remembered::Stale(token)) if self.health.is_failing() => {
                 self.refresh(key, request.stream, callout, now);
@@ -166,26 +173,35 @@ impl Authenticator {
             }
             Some(Remembered::Stale(_)) | None => {}
         }
-        if self.refusals.contains(&key, now) {
-            return self.deny(request, Denial::SessionRefused);
-        }
-        if let Some(token) = self.take_over(&key, now) {
-            return self.admit(request, token, now, Counter::AllowedShared);
-        }
         if let Some(seconds) = self.health.pause() {
             return self.deny(request, Denial::Paused(seconds));
         }
-        let stream = request.stream;
-        match (self.flights.join(key, request, callout), remembered) {
-            (Ok(()), _) => self.hold(stream, key),
-            (Err(request), Some(Remembered::Stale(token))) => self.admit(request, token, now, Counter::AllowedStale),
-            (Err(request), _) => self.deny(request, Denial::Overloaded),
+        if self.flights.has_room(&key, &request.policy) {
+            self.streams.wait(request.stream, key);
+            self.flights.join(key, request, callout);
+            return Step::Wait;
+        }
+        match remembered {
+            Some(Remembered::Stale(token)) => self.admit(request, token, now, Counter::AllowedStale),
+            _ => self.deny(request, Denial::Overloaded),
+        }
+    }
+
+    /// What is known of a session, here or, where that is not fresh, on the other workers.
+    fn recall(&mut self, key: &SessionKey, now: UnixTime) -> (Option<Remembered>, Counter) {
+        match self.cache.get(key, now) {
+            known @ Some(Remembered::Fresh(_) | Remembered::Ageing(_)) => (known, Counter::AllowedHit),
+            Some(Remembered::Stale(_)) | None => {
+                let newer = self.take_over(key, now);
+                (newer.or_else(|| self.cache.get(key, now)), Counter::AllowedShared)
+            }
         }
     }
 
     /// Has a session exchanged in the background on account of the request `cause`, which passes meanwhile.
     fn refresh(&mut self, key: SessionKey, cause: StreamId, callout: impl FnOnce() -> Callout, now: UnixTime) {
-        if !self.health.allows_refresh() || self.flights.is_under_way(&key) || self.take_over(&key, now).is_some() {
+        let is_due = !self.flights.is_under_way(&key) && !self.cache.is_deferred(&key, now);
+        if !is_due || self.take_over(&key, now).is_some() || !self.health.take_refresh() {
             return;
         }
         if self.flights.refresh(key, cause, callout) {
@@ -205,11 +221,12 @@ impl Authenticator {
                 self.admit(request, token, now, Counter::AllowedVerified)
             }
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
-                let stream = request.stream;
-                match self.flights.join_for_keys(key, request, token) {
-                    Ok(()) => self.hold(stream, key),
-                    Err(_) => self.refuse(Denial::KeysUnavailable),
+                if !self.flights.has_room(&key, &Policy::REQUIRED) {
+                    return self.refuse(Denial::KeysUnavailable);
                 }
+                self.streams.wait(request.stream, key);
+                self.flights.join_for_keys(key, request, token);
+                Step::Wait
             }
             Err(error) => {
                 let denial = self.denial_of(error, Origin::Client);
@@ -228,12 +245,6 @@ impl Authenticator {
         let inserted = insert(&mut self.cache);
         self.stats.add(Counter::CacheEvicted, self.cache.evicted().saturating_sub(before));
         inserted
-    }
-
-    /// Has a request wait for the flight of `key`.
-    fn hold(&mut self, stream: StreamId, key: SessionKey) -> Step {
-        self.streams.wait(stream, key);
-        Step::Wait
     }
 
     /// Lets a request pass that proved who it is from, if that is enough for its route. What a route

@@ -57,8 +57,10 @@ pub enum Remembered {
 pub struct Life {
     /// When it was stored.
     pub stored: UnixTime,
-    /// The end of its freshness, which does not count any more.
+    /// Until when it is served without asking again.
     pub fresh_until: UnixTime,
+    /// Until when it is served while nobody can be asked.
+    pub usable_until: UnixTime,
 }
 
 #[derive(Clone)]
@@ -66,7 +68,8 @@ struct Entry {
     token: VerifiedToken,
     life: Life,
     refresh_from: UnixTime,
-    usable_until: UnixTime,
+    failures: u32,
+    deferred_until: UnixTime,
 }
 
 /// What an entry weighs: its bytes, and at least an equal share of all bytes, so that the bound on
@@ -77,7 +80,10 @@ struct Weight {
 }
 
 /// What an entry takes besides its token: key, times, reference count and the cache's own links.
-const ENTRY_OVERHEAD: u64 = 208;
+const ENTRY_OVERHEAD: u64 = 224;
+
+/// The longest a session is left alone after its exchange has failed.
+const MAX_DEFERRAL: Duration = Duration::from_secs(30);
 
 impl TokenCache {
     /// An empty cache. `random` spreads the refreshes of the workers of a process over the window, so that
@@ -102,7 +108,7 @@ impl TokenCache {
             () if now < entry.life.stored => {}
             () if now < entry.refresh_from => return Some(Remembered::Fresh(token())),
             () if now < entry.life.fresh_until => return Some(Remembered::Ageing(token())),
-            () if now < entry.usable_until => return Some(Remembered::Stale(token())),
+            () if now < entry.life.usable_until => return Some(Remembered::Stale(token())),
             () => {}
         }
         self.entries.remove(key);
@@ -112,8 +118,9 @@ impl TokenCache {
     /// Remembers the token a session was exchanged for, for `max_ttl`, and never past
     /// [`VerifiedToken::cacheable_until`]. Answers the life it was given, if it is worth remembering.
     pub fn insert(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) -> Option<Life> {
-        let life = Life { stored: now, fresh_until: now.plus(self.limits.max_ttl) };
-        self.insert_with_life(key, token, life, now)
+        let fresh_until = now.plus(self.limits.max_ttl).min(token.cacheable_until());
+        let usable_until = fresh_until.plus(self.limits.stale_if_error);
+        self.insert_with_life(key, token, Life { stored: now, fresh_until, usable_until }, now)
     }
 
     /// Remembers a token with the life another worker gave it.
@@ -125,12 +132,12 @@ impl TokenCache {
         now: UnixTime,
     ) -> Option<Life> {
         let end = token.cacheable_until();
-        let life = Life { fresh_until: life.fresh_until.min(end), ..life };
+        let (fresh_until, usable_until) = (life.fresh_until.min(end), life.usable_until.min(end));
+        let life = Life { fresh_until, usable_until, ..life };
         let refresh_from = self.refresh_from(life);
-        let usable_until = life.fresh_until.plus(self.limits.stale_if_error).min(end);
-        let worth_it = (life.stored..life.fresh_until).contains(&now);
+        let worth_it = (life.stored..life.usable_until).contains(&now);
         worth_it.then(|| {
-            self.put(key, Entry { token, life, refresh_from, usable_until });
+            self.put(key, Entry::new(token, life, refresh_from));
             life
         })
     }
@@ -140,8 +147,8 @@ impl TokenCache {
     pub fn insert_verdict(&mut self, key: SessionKey, token: VerifiedToken, now: UnixTime) {
         let end = token.cacheable_until();
         if now < end {
-            let life = Life { stored: now, fresh_until: end };
-            self.put(key, Entry { token, life, refresh_from: end, usable_until: end });
+            let life = Life { stored: now, fresh_until: end, usable_until: end };
+            self.put(key, Entry::new(token, life, end));
         }
     }
 
@@ -157,13 +164,28 @@ impl TokenCache {
         self.evicted
     }
 
-    /// When refreshes of a token begin. The window is never more than a third of its life, or a token of a
-    /// short life would be refreshed all the time.
+    /// When refreshes of a token begin. The window of a token that lives shorter than `max_ttl` is shorter in
+    /// proportion, or it would be refreshed all the time.
     fn refresh_from(&self, life: Life) -> UnixTime {
-        let third = life.fresh_until.since(life.stored).checked_div(3).unwrap_or_default();
-        let window = self.limits.refresh_ahead.min(third);
+        let lives = life.fresh_until.since(life.stored).min(self.limits.max_ttl);
+        let window = self.limits.refresh_ahead.mul_f64(lives.div_duration_f64(self.limits.max_ttl));
         let waited = window.saturating_mul(self.spread).checked_div(512).unwrap_or_default();
         life.fresh_until.minus(window.saturating_sub(waited))
+    }
+
+    /// Nothing new was to be had for a session: it is left alone for 1 s, 2 s, 4 s … and so on. Answers whether
+    /// the session is known.
+    pub fn defer(&mut self, key: &SessionKey, now: UnixTime) -> bool {
+        let Some(mut entry) = self.entries.get_mut(key) else { return false };
+        let pause = Duration::from_secs(1_u64.checked_shl(entry.failures).unwrap_or(u64::MAX)).min(MAX_DEFERRAL);
+        entry.failures = entry.failures.saturating_add(1);
+        entry.deferred_until = now.plus(pause);
+        true
+    }
+
+    /// Whether a session is left alone at the moment.
+    pub fn is_deferred(&self, key: &SessionKey, now: UnixTime) -> bool {
+        self.entries.peek(key).is_some_and(|entry| now < entry.deferred_until)
     }
 
     /// Until when the token of a session is fresh.
@@ -194,6 +216,12 @@ impl TokenCache {
     /// Whether no session is remembered.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+impl Entry {
+    const fn new(token: VerifiedToken, life: Life, refresh_from: UnixTime) -> Self {
+        Self { token, life, refresh_from, failures: 0, deferred_until: UnixTime::from_millis(0) }
     }
 }
 

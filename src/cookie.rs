@@ -11,6 +11,9 @@
 /// Browsers refuse a cookie of more than 4096 bytes, name included (RFC 6265 §6.1).
 pub const MAX_VALUE_LEN: usize = 4096;
 
+/// The most session cookies of one request that a sign-out ends.
+const MAX_SESSIONS: usize = 8;
+
 /// The cookies that mean something here. No name is in two of the lists.
 #[derive(Debug, Default)]
 pub struct CookieNames {
@@ -24,7 +27,7 @@ pub struct CookieNames {
 
 /// Those of a request's cookies that are ours.
 pub struct Jar<'a> {
-    session: Option<Pair<'a>>,
+    sessions: Vec<Pair<'a>>,
     companions: Vec<Pair<'a>>,
     token: Option<Pair<'a>>,
 }
@@ -76,11 +79,22 @@ impl CookieNames {
             }
         }
         let mut found = found.into_iter();
-        let session = found.by_ref().take(self.sessions.len()).fold(None, Option::or);
+        let sessions = found.by_ref().take(self.sessions.len()).flatten().collect();
         let companions = found.by_ref().take(self.companions.len()).flatten().collect();
         let token = found.fold(None, Option::or);
         let rest = if ours { self.without_ours(fields) } else { Rest::Untouched };
-        Ok((Jar { session, companions, token }, rest))
+        Ok((Jar { sessions, companions, token }, rest))
+    }
+
+    /// The session cookies of a request, each value once, also where they contradict each other.
+    pub fn sessions_in<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Vec<Pair<'a>> {
+        let mut sessions: Vec<Pair<'a>> = Vec::new();
+        for pair in fields.flat_map(segments).filter_map(Pair::parse).filter(|pair| self.is_session(pair.name)) {
+            if sessions.len() < MAX_SESSIONS && !sessions.contains(&pair) {
+                sessions.push(pair);
+            }
+        }
+        sessions
     }
 
     /// The fields without our pairs, joined to one field as HTTP/2 crumbs are (RFC 9113 §8.2.3).
@@ -128,8 +142,13 @@ impl CookieNames {
 
 impl<'a> Jar<'a> {
     /// The cookie that carries the session: the first listed name that is present.
-    pub const fn session(&self) -> Option<Pair<'a>> {
-        self.session
+    pub fn session(&self) -> Option<Pair<'a>> {
+        self.sessions.first().copied()
+    }
+
+    /// All cookies that carry a session, the deciding one first.
+    pub fn sessions(&self) -> &[Pair<'a>] {
+        &self.sessions
     }
 
     /// The cookie that is a token: the first listed name that is present.

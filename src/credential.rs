@@ -34,8 +34,8 @@ pub struct Credentials {
 pub struct Carried<'a> {
     /// The credential that decides.
     pub credential: Credential<'a>,
-    /// The session cookie, also where another credential decides.
-    pub session: Option<Pair<'a>>,
+    /// The session cookies, the first one first, also where another credential decides.
+    pub sessions: Vec<Pair<'a>>,
     /// What remains of the cookies.
     pub rest: Rest,
 }
@@ -70,15 +70,7 @@ impl Credentials {
             Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
             Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
         });
-        Ok(Carried { credential: credential.unwrap_or(Credential::None), session: jar.session(), rest })
-    }
-
-    /// The session cookie of a request nothing is demanded of; none when it has two values.
-    pub fn session<'a>(&self, head: &RequestHead<'a>) -> Option<Pair<'a>> {
-        if self.cookies.sessions.is_empty() {
-            return None;
-        }
-        self.cookies.read(head.values("cookie")).ok()?.0.session()
+        Ok(Carried { credential: credential.unwrap_or(Credential::None), sessions: jar.sessions().to_vec(), rest })
     }
 }
 

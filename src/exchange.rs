@@ -308,11 +308,14 @@ impl Method {
 
 /// A number of seconds, or a date; what has passed is no time at all.
 fn seconds_until(text: &str, now: UnixTime) -> Option<u32> {
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => http_date(text)?.since(now).as_millis().div_ceil(1000).try_into().ok()?,
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = if is_number {
+        // What is too large to be read is as good as for ever.
+        text.parse().unwrap_or(u32::MAX)
+    } else {
+        u32::try_from(http_date(text)?.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
     };
-    Some(u32::try_from(seconds).unwrap_or(u32::MAX)).filter(|&seconds| seconds > 0)
+    Some(seconds).filter(|&seconds| seconds > 0)
 }
 
 /// The one session cookie and its companions. A companion that could not be a cookie is left out.

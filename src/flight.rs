@@ -102,19 +102,21 @@ impl Flights {
         Self { under_way, by_session, to_dispatch, parked, started: false, next_id: 0, max, max_ticks }
     }
 
+    /// Whether a request can wait for the flight of `session`: fewer than [`MAX_WAITERS`] do, or a new
+    /// flight would not be one too many. The last quarter of all flights is kept for requests that cannot do
+    /// without.
+    pub fn has_room(&self, session: &SessionKey, policy: &Policy) -> bool {
+        let kept = if policy.auth == Auth::Required { 0 } else { self.max / 4 };
+        match self.by_session.get(session).and_then(|id| self.under_way.get(id)) {
+            Some(flight) => flight.waiters.len() < MAX_WAITERS,
+            None => self.under_way.len() < self.max.saturating_sub(kept),
+        }
+    }
+
     /// Lets `waiter` wait for the exchange of `session`; `callout` is asked for when a new flight
     /// starts.
-    ///
-    /// # Errors
-    /// The waiter itself, when a new flight would be one too many, or too many wait for this one. The last
-    /// quarter of all flights is kept for requests that cannot do without.
-    pub fn join(
-        &mut self,
-        session: SessionKey,
-        waiter: Waiter,
-        callout: impl FnOnce() -> Callout,
-    ) -> Result<(), Waiter> {
-        self.join_with(session, waiter, || Work::Exchange(Rc::new(callout())))
+    pub fn join(&mut self, session: SessionKey, waiter: Waiter, callout: impl FnOnce() -> Callout) {
+        self.join_with(session, waiter, || Work::Exchange(Rc::new(callout())));
     }
 
     /// Starts an exchange of `session` nobody waits for, unless there is one, or would be one too many.
@@ -133,33 +135,15 @@ impl Flights {
     }
 
     /// Lets `waiter` wait until the token it sent can be judged.
-    ///
-    /// # Errors
-    /// The waiter itself, when a new flight would be one too many.
-    pub fn join_for_keys(&mut self, session: SessionKey, waiter: Waiter, token: &[u8]) -> Result<(), Waiter> {
-        self.join_with(session, waiter, || Work::Judge(Rc::new(Secret::new(token.to_vec()))))
+    pub fn join_for_keys(&mut self, session: SessionKey, waiter: Waiter, token: &[u8]) {
+        self.join_with(session, waiter, || Work::Judge(Rc::new(Secret::new(token.to_vec()))));
     }
 
-    fn join_with(&mut self, session: SessionKey, waiter: Waiter, work: impl FnOnce() -> Work) -> Result<(), Waiter> {
-        let room = self.room_for(&waiter.policy);
-        let joined = self.by_session.get(&session).and_then(|id| self.under_way.get_mut(id));
-        if let Some(flight) = joined {
-            if flight.waiters.len() >= MAX_WAITERS {
-                return Err(waiter);
-            }
-            flight.waiters.push(waiter);
-            return Ok(());
+    fn join_with(&mut self, session: SessionKey, waiter: Waiter, work: impl FnOnce() -> Work) {
+        match self.by_session.get(&session).and_then(|id| self.under_way.get_mut(id)) {
+            Some(flight) => flight.waiters.push(waiter),
+            None => self.start(session, waiter.stream, vec![waiter], work()),
         }
-        if self.under_way.len() >= room {
-            return Err(waiter);
-        }
-        self.start(session, waiter.stream, vec![waiter], work());
-        Ok(())
-    }
-
-    fn room_for(&self, policy: &Policy) -> usize {
-        let kept = if policy.auth == Auth::Required { 0 } else { self.max / 4 };
-        self.max.saturating_sub(kept)
     }
 
     fn start(&mut self, session: SessionKey, cause: StreamId, waiters: Vec<Waiter>, work: Work) {

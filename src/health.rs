@@ -2,7 +2,8 @@
 //!
 //! A session that is known is not made to wait for a service that is known to be failing, and a service
 //! that asks to be left alone is. A session of which nothing is known is asked about whatever happened
-//! before: an outage ends with the first answer.
+//! before: an outage ends with the first answer. Nor do such sessions count: whoever makes up a cookie that
+//! the service stumbles over must not be able to have others served what they had for longer.
 //!
 //! Time is counted in ticks, because the clock may be set while a service is failing.
 
@@ -41,8 +42,8 @@ impl Health {
         self.memory = 0;
     }
 
-    /// It could not be asked: known sessions leave it alone for 1 s, 2 s, 4 s … and so on, up to half of it
-    /// less.
+    /// It could not be asked about a known session: they leave it alone for 1 s, 2 s, 4 s … and so on, up to
+    /// half of it less.
     pub fn failed(&mut self) {
         let longest = 1_u32.checked_shl(self.failures).unwrap_or(MAX_BACK_OFF).min(MAX_BACK_OFF);
         let least = longest.div_ceil(2);
@@ -68,9 +69,14 @@ impl Health {
         self.failures > 0 || self.pause > 0
     }
 
-    /// Whether a session that is known may be asked about again.
-    pub const fn allows_refresh(&self) -> bool {
-        self.back_off == 0 && self.pause == 0
+    /// Whether a known session may be refreshed now. While the service is failing that is one in a second,
+    /// to see whether it still does.
+    pub const fn take_refresh(&mut self) -> bool {
+        let allowed = self.back_off == 0 && self.pause == 0;
+        if allowed && self.failures > 0 {
+            self.back_off = 1;
+        }
+        allowed
     }
 
     /// A tick has passed.

@@ -38,15 +38,18 @@ impl<'a> SetCookie<'a> {
 fn has_ended(attribute: Pair<'_>, now: UnixTime) -> bool {
     let Ok(value) = std::str::from_utf8(attribute.value) else { return false };
     if attribute.name.eq_ignore_ascii_case(b"max-age") {
-        return value.parse::<i64>().is_ok_and(|seconds| seconds <= 0);
+        let (sign, digits) = value.strip_prefix('-').map_or(("", value), |digits| ("-", digits));
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        return is_number && (sign == "-" || digits.bytes().all(|byte| byte == b'0'));
     }
     attribute.name.eq_ignore_ascii_case(b"expires") && http_date(value).is_some_and(|end| end <= now)
 }
 
 /// A moment as HTTP writes it (RFC 9110 §5.6.7), also with the dashes that cookies often have.
 pub fn http_date(text: &str) -> Option<UnixTime> {
-    let since_epoch = httpdate::parse_http_date(&text.replace('-', " ")).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(UnixTime::from_secs(since_epoch.as_secs()))
+    let read = |text: &str| httpdate::parse_http_date(text).ok();
+    let date = read(text).or_else(|| read(&text.replace('-', " ")))?;
+    Some(UnixTime::from_secs(date.duration_since(UNIX_EPOCH).ok()?.as_secs()))
 }
 
 /// The lines of a response that set a cookie.
@@ -59,7 +62,7 @@ pub fn lines(fields: &[Field]) -> impl Iterator<Item = &[u8]> {
 ///
 /// # Security
 /// The answer may come from a compromised route: no other cookie of the site can be set by it, and a line
-/// with a byte that a field value cannot have does not travel.
+/// that is not printable ASCII does not travel.
 pub fn relayable(fields: &[Field], names: &CookieNames) -> Vec<String> {
     let is_ours = |line: &&[u8]| SetCookie::parse(line).is_some_and(|set| names.is_relayed(set.pair.name));
     let visible = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' '..=b'~'));

@@ -97,6 +97,8 @@ counters! {
     ForgottenSignedOut = "forgotten_signed_out",
     /// Sessions forgotten because the backend answered 401 to their token.
     ForgottenUpstream401 = "forgotten_upstream_401",
+    /// Sessions that ended, and the other workers could not be told of it.
+    ForgottenHereOnly = "forgotten_here_only",
     /// `Set-Cookie` lines of the auth service handed to a browser.
     SetCookiesRelayed = "set_cookies_relayed",
     /// Streams closed because their token had ended.

@@ -10,14 +10,23 @@ use crate::session::SessionKey;
 use crate::time::UnixTime;
 
 /// What the response to a request may tell about its session.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Watch {
     /// The session.
     pub session: SessionKey,
+    /// Further sessions the request carried, which end with it.
+    pub others: Vec<SessionKey>,
     /// Whether it went to a path that signs out.
     pub signs_out: bool,
     /// Whether it was let through with that session's token.
     pub authorised: bool,
+}
+
+impl Watch {
+    /// All sessions the request carried.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionKey> {
+        std::iter::once(self.session).chain(self.others.iter().copied())
+    }
 }
 
 /// The requests of one worker.

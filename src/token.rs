@@ -32,17 +32,33 @@ pub struct VerifiedToken(Rc<Verified>);
 
 struct Verified {
     bearer: Secret<Box<[u8]>>,
-    expires: UnixTime,
-    leeway: Duration,
+    ends: Ends,
     signed_by: KeyId,
     claims: Option<Box<Map<String, Value>>>,
 }
 
+/// Until when a token is good for what.
+#[derive(Clone, Copy)]
+struct Ends {
+    expires: UnixTime,
+    acceptable_until: UnixTime,
+    cacheable_until: UnixTime,
+}
+
+impl Ends {
+    /// The ends of a token that was verified at `now`.
+    fn new(expires: UnixTime, leeway: Duration, now: UnixTime) -> Self {
+        let tenth = expires.since(now).checked_div(10).unwrap_or_default();
+        let (acceptable_until, cacheable_until) = (expires.plus(leeway), expires.minus(leeway.min(tenth)));
+        Self { expires, acceptable_until, cacheable_until }
+    }
+}
+
 impl VerifiedToken {
-    fn new(compact: &str, expires: UnixTime, leeway: Duration, signed_by: KeyId, claims: Map<String, Value>) -> Self {
+    fn new(compact: &str, ends: Ends, signed_by: KeyId, claims: Map<String, Value>) -> Self {
         let bearer = format!("Bearer {compact}").into_bytes().into_boxed_slice();
         let claims = if claims.is_empty() { None } else { Some(Box::new(claims)) };
-        Self(Rc::new(Verified { bearer: Secret::new(bearer), expires, leeway, signed_by, claims }))
+        Self(Rc::new(Verified { bearer: Secret::new(bearer), ends, signed_by, claims }))
     }
 
     /// The value of the `Authorization` field (RFC 6750 §2.1).
@@ -58,7 +74,7 @@ impl VerifiedToken {
 
     /// The token's own `exp`.
     pub fn expires(&self) -> UnixTime {
-        self.0.expires
+        self.0.ends.expires
     }
 
     /// The key that signed it. When that key is withdrawn, the token is no longer believed.
@@ -76,10 +92,11 @@ impl VerifiedToken {
         self.0.claims.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| weight(name, value)).sum())
     }
 
-    /// Until when the token may be served from a cache: its `exp` less the leeway it was verified with,
-    /// so that it reaches no backend, with whatever clock, after its end.
+    /// Until when the token may be served from a cache: its `exp` less the leeway it was verified with, so
+    /// that it reaches no backend after its end, whose clock may be ahead. A short life is not cut by more
+    /// than a tenth.
     pub fn cacheable_until(&self) -> UnixTime {
-        self.0.expires.minus(self.0.leeway)
+        self.0.ends.cacheable_until
     }
 
     /// Whether the token may still be used at all: `exp` and the leeway on top of it lie ahead.
@@ -87,7 +104,7 @@ impl VerifiedToken {
     /// That is the rule for a token that has just arrived (RFC 7519 §4.1.4); what comes out of a cache
     /// is held to the stricter [`VerifiedToken::cacheable_until`].
     pub fn is_acceptable(&self, now: UnixTime) -> bool {
-        now < self.0.expires.plus(self.0.leeway)
+        now < self.0.ends.acceptable_until
     }
 }
 

@@ -95,37 +95,57 @@ fn workers_begin_to_refresh_at_different_moments_within_the_window() {
 }
 
 #[test]
-fn window_of_refresh_is_never_more_than_a_third_of_a_life() {
+fn window_of_refresh_is_shorter_for_a_shorter_life() {
     let mut cache = TokenCache::new(limits(), 0);
-    cache.insert(key("a"), token_for(42, 0), START);
-    for (secs, expected) in [(7, "fresh"), (8, "ageing"), (11, "ageing"), (12, "nothing")] {
+    cache.insert(key("a"), token_for(20, 0), START);
+    for (secs, expected) in [(14, "fresh"), (15, "ageing"), (17, "ageing"), (18, "nothing")] {
         assert_eq!(ask(&mut cache, "a", after(secs)), expected, "after {secs} s");
     }
 }
 
 #[test]
-fn entry_ends_a_leeway_before_its_tokens_exp_however_stale_it_may_be() {
+fn entry_ends_a_leeway_or_a_tenth_before_its_tokens_exp_however_stale_it_may_be() {
     let mut cache = TokenCache::new(limits(), 0);
-    cache.insert(key("a"), token_for(130, 0), START);
-    assert_eq!(ask(&mut cache, "a", after(99)), "stale");
-    assert_eq!(ask(&mut cache, "a", after(100)), "nothing");
+    for (value, lifetime, end) in [("a", 330, 300), ("b", 100, 90)] {
+        cache.insert(key(value), token_for(lifetime, 0), START);
+        assert_eq!(ask(&mut cache, value, after(end - 1)), "stale");
+        assert_eq!(ask(&mut cache, value, after(end)), "nothing");
+    }
 }
 
 #[test]
 fn life_given_by_another_worker_is_not_made_longer() {
     let mut cache = TokenCache::new(limits(), 0);
-    let life = Life { stored: START.minus(Duration::from_secs(40)), fresh_until: after(20) };
+    let life = Life { stored: START.minus(Duration::from_secs(40)), fresh_until: after(20), usable_until: after(90) };
     assert_eq!(cache.insert_with_life(key("a"), token_for(900, 0), life, START), Some(life));
     assert_eq!(ask(&mut cache, "a", after(19)), "ageing");
-    assert_eq!(ask(&mut cache, "a", after(20)), "stale");
+    assert_eq!(ask(&mut cache, "a", after(89)), "stale");
+    assert_eq!(ask(&mut cache, "a", after(90)), "nothing");
     for (life, token) in [
-        (Life { fresh_until: START, ..life }, token_for(900, 0)),
+        (Life { usable_until: START, ..life }, token_for(900, 0)),
         (Life { stored: after(1), ..life }, token_for(900, 0)),
-        (life, token_for(30, 0)),
     ] {
         assert_eq!(cache.insert_with_life(key("b"), token, life, START), None);
         assert_eq!(ask(&mut cache, "b", START), "nothing");
     }
+}
+
+#[test]
+fn session_whose_exchange_fails_is_left_alone_for_longer_each_time_and_no_other_is() {
+    let mut cache = TokenCache::new(limits(), 0);
+    cache.insert(key("a"), token_for(900, 0), START);
+    cache.insert(key("b"), token_for(900, 0), START);
+    let mut now = START;
+    for pause in [1, 2, 4, 8, 16, 30, 30] {
+        assert!(cache.defer(&key("a"), now));
+        assert!(cache.is_deferred(&key("a"), now.plus(Duration::from_millis(pause * 1000 - 1))));
+        now = now.plus(Duration::from_secs(pause));
+        assert!(!cache.is_deferred(&key("a"), now) && !cache.is_deferred(&key("b"), now));
+    }
+    cache.insert(key("a"), token_for(900, 0), START);
+    cache.defer(&key("a"), START);
+    assert!(!cache.is_deferred(&key("a"), after(1)), "a token that was had ends it");
+    assert!(!cache.defer(&key("c"), START), "of which nothing is known");
 }
 
 #[test]
@@ -167,9 +187,10 @@ fn verdict_on_a_clients_token_lives_as_long_as_the_token_and_is_never_refreshed(
 }
 
 #[test]
-fn token_within_leeway_of_its_end_is_not_kept_at_all() {
+fn token_past_its_end_is_not_kept_at_all() {
     let mut cache = TokenCache::new(limits(), 0);
-    cache.insert(key("a"), token_for(30, 0), START);
+    let late = START.plus(Duration::from_secs(900));
+    cache.insert(key("a"), token_for(900, 0), late);
     assert!(cache.is_empty());
 }
 

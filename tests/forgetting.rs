@@ -64,6 +64,9 @@ fn response_that_clears_or_replaces_the_session_cookie_ends_the_session_everywhe
         "sid=abc; max-age=-1; Path=/",
         "sid=abc; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
         "sid=abc; expires=Thu, 01-Jan-1970 00:00:00 GMT",
+        "sid=abc; Expires=Thursday, 01-Jan-70 00:00:00 GMT",
+        "sid=abc; Max-Age=-99999999999999999999",
+        "sid=abc; Max-Age=00",
         "sid=another; Path=/; HttpOnly",
         "old-sid=another",
     ] {
@@ -96,6 +99,8 @@ fn response_that_says_nothing_about_the_session_ends_none() {
     for line in [
         "sid=abc; Path=/; Max-Age=600",
         "sid=abc; Max-Age=soon",
+        "sid=abc; Max-Age=",
+        "sid=abc; Max-Age=99999999999999999999",
         "sid=abc; Expires=Thu, 01 Jan 2970 00:00:00 GMT",
         "sid=abc; Expires=some day",
         "SID=; Path=/",
@@ -131,6 +136,22 @@ fn successful_request_to_a_path_that_signs_out_ends_its_session() {
         world.respond(stream, &Reply::json(status, &json!({})));
         let expected = if ends { Fate::Waiting } else { passed(&token) };
         assert_eq!(ask(&mut world), expected, "{path} {status}");
+    }
+}
+
+#[test]
+fn sign_out_ends_all_sessions_the_request_carried_also_those_that_contradict_each_other() {
+    for cookies in ["sid=abc; old-sid=other", "old-sid=other; sid=abc", "sid=abc; sid=third; old-sid=other"] {
+        for line in ["sid=; Max-Age=0", "old-sid=; Max-Age=0", "old-sid=new"] {
+            let (mut world, token) = known(&minimal());
+            let other = get("/api/x").cookie("old-sid=other");
+            world.exchange(other.clone(), &Reply::token(&token));
+            let stream = world.request(request("POST", "/api/auth/x").cookie(cookies));
+            world.respond(stream, &ok().with("set-cookie", line));
+            assert_eq!(ask(&mut world), Fate::Waiting, "{cookies}: {line}");
+            let stream = world.request(other);
+            assert_eq!(world.fate(stream), Fate::Waiting, "{cookies}: {line}");
+        }
     }
 }
 

@@ -89,6 +89,56 @@ fn refresh_that_fails_costs_nobody_anything_and_is_tried_again_later() {
 }
 
 #[test]
+fn refresh_that_brings_a_token_that_does_not_verify_is_not_repeated_with_each_request() {
+    let (mut world, old) = known(&minimal());
+    world.pass(SECOND * 55);
+    for _ in 0..100 {
+        assert_eq!(ask(&mut world), passed(&old));
+        while !world.callouts().is_empty() {
+            world.answer(&Reply::token("not.a.token"));
+        }
+    }
+    assert_eq!(world.count(Counter::ExchangeRefreshes), 1);
+    world.pass(SECOND);
+    ask(&mut world);
+    assert_eq!(world.count(Counter::ExchangeRefreshes), 2);
+}
+
+#[test]
+fn cookie_the_auth_service_stumbles_over_keeps_no_revoked_session_alive() {
+    let stumbles = |world: &mut World| {
+        let stream = world.request(get("/api/x").cookie("sid=made-up"));
+        world.answer(&fails());
+        assert_eq!(world.fate(stream), Fate::Answered(503));
+    };
+    let (mut world, _) = known(&minimal());
+    stumbles(&mut world);
+    world.pass(SECOND * 61);
+    stumbles(&mut world);
+    assert_eq!(world.exchange(head(), &Reply::json(401, &json!({}))), Fate::Answered(401));
+}
+
+#[test]
+fn known_session_that_always_fails_keeps_no_other_alive_for_long() {
+    let (mut world, old) = known(&minimal());
+    world.exchange(get("/api/x").cookie("sid=stumbles"), &Reply::token(&old));
+    world.ticks(61);
+    let refused = (0..400).find(|_| {
+        world.pass(SECOND / 4);
+        for cookie in ["sid=stumbles", "sid=stumbles", "sid=abc"] {
+            world.request(get("/api/x").cookie(cookie));
+            while let Some(callout) = world.callouts().first() {
+                let stumbles = callout.contains(&("cookie".to_owned(), "sid=stumbles".to_owned()));
+                world.answer(&if stumbles { fails() } else { Reply::json(401, &json!({})) });
+            }
+        }
+        world.tick();
+        ask(&mut world) == Fate::Answered(401)
+    });
+    assert!(refused.is_some_and(|quarters| quarters < 16), "{refused:?}");
+}
+
+#[test]
 fn zero_turns_refreshes_off() {
     let (mut world, old) = known(&minimal_with("/cache/refresh_ahead", json!("0s")));
     world.pass(Duration::from_millis(59_999));
@@ -138,7 +188,7 @@ fn known_session_is_served_when_the_callout_is_refused_lost_or_one_too_many() {
 
 #[test]
 fn stale_token_is_served_for_stale_if_error_and_never_past_its_own_end() {
-    for (stale_if_error, lifetime, last) in [("1m", 900, 119), ("10m", 200, 169), ("0s", 900, 59)] {
+    for (stale_if_error, lifetime, last) in [("1m", 900, 119), ("10m", 200, 179), ("0s", 900, 59)] {
         let config = minimal_with("/cache", json!({"stale_if_error": stale_if_error, "refresh_ahead": "0s"}));
         let mut world = World::with(&config);
         let mut short = claims("ada", world.now);
@@ -194,7 +244,7 @@ fn back_off_grows_to_half_a_minute_differs_between_workers_and_ends_with_an_answ
             health.failed();
             let wait = (0..)
                 .find(|_| {
-                    health.allows_refresh() || {
+                    health.take_refresh() || {
                         health.tick();
                         false
                     }
@@ -215,7 +265,7 @@ fn back_off_grows_to_half_a_minute_differs_between_workers_and_ends_with_an_answ
     let mut health = Health::new(0);
     health.failed();
     health.answered();
-    assert!(health.allows_refresh() && !health.is_failing());
+    assert!(health.take_refresh() && health.take_refresh() && !health.is_failing());
 }
 
 #[test]
@@ -228,6 +278,7 @@ fn auth_service_that_asks_to_be_left_alone_is() {
         (429, "retry-after", date, 9),
         (429, "retry-after", "3600", 30),
         (429, "retry-after", "18446744073709551615", 30),
+        (429, "retry-after", "999999999999999999999999999999", 30),
     ] {
         let (mut world, old) = known(&minimal());
         let paused = Reply::json(status, &json!({})).with(field, value);
@@ -259,6 +310,8 @@ fn wish_to_be_left_alone_that_cannot_be_read_pauses_nothing() {
         Reply::json(429, &json!({})).with("retry-after", "soon"),
         Reply::json(429, &json!({})).with("retry-after", "0"),
         Reply::json(429, &json!({})).with("retry-after", "-5"),
+        Reply::json(429, &json!({})).with("retry-after", "+5"),
+        Reply::json(429, &json!({})).with("retry-after", ""),
         Reply::json(429, &json!({})).with("retry-after", "Tue, 14 Nov 2000 22:13:29 GMT"),
         Reply::json(500, &json!({})).with("retry-after", "7"),
     ] {

@@ -72,6 +72,22 @@ fn life_of_a_token_is_that_of_its_exchange_on_every_worker() {
 }
 
 #[test]
+fn worker_that_never_knew_a_session_serves_it_too_while_the_auth_service_cannot_be_asked() {
+    let shared = Rc::default();
+    let [mut first, mut second] = workers(&shared, &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    second.pass(SECOND * 61);
+    assert_eq!(ask(&mut second), Fate::Waiting, "an auth service that is well is asked");
+    second.answer(&Reply::json(404, &json!({})));
+    assert_eq!(second.fate(1), passed(&token()));
+    let [mut restarted] = workers(&shared, &minimal());
+    restarted.pass(SECOND * 359);
+    assert_eq!(restarted.exchange(head(), &Reply::json(404, &json!({}))), passed(&token()));
+    restarted.pass(SECOND);
+    assert_eq!(restarted.exchange(head(), &Reply::json(404, &json!({}))), Fate::Answered(503));
+}
+
+#[test]
 fn refresh_of_one_worker_saves_the_others_theirs() {
     let [mut first, mut second] = workers(&Rc::default(), &minimal());
     first.exchange(head(), &Reply::token(&token()));
@@ -197,7 +213,8 @@ fn key(i: u64) -> SessionKey {
 }
 
 fn shared_token(session: SessionKey, fresh_until: u64) -> SharedToken {
-    let life = Life { stored: START, fresh_until: START.plus(SECOND * u32::try_from(fresh_until).unwrap()) };
+    let fresh_until = START.plus(SECOND * u32::try_from(fresh_until).unwrap());
+    let life = Life { stored: START, fresh_until, usable_until: fresh_until.plus(SECOND * 60) };
     let token = Secret::new(format!("token-{}", session.number()).into_bytes());
     SharedToken { session, fingerprint: [7; 16], asked_after: 3, life, token }
 }
@@ -221,13 +238,14 @@ fn level_holds_at_most_its_slots_and_gives_each_session_its_own_token() {
 }
 
 #[test]
-fn entry_is_found_by_its_session_its_fingerprint_and_within_its_life_only() {
+fn entry_is_found_by_its_session_its_fingerprint_and_while_it_is_of_use_only() {
     let level = SharedTokens::new(Rc::<SharedMemory>::default(), 1).unwrap();
     level.store(&shared_token(key(0), 60));
     assert!(found(&level, key(4), START).is_none(), "another session of the same set");
     assert!(level.find(&key(0), &[8; 16], START).is_none(), "another fingerprint");
     assert!(found(&level, key(0), START.minus(SECOND)).is_none(), "the clock stepped back");
-    assert!(found(&level, key(0), START.plus(SECOND * 60)).is_none(), "its life is over");
+    assert!(found(&level, key(0), START.plus(SECOND * 119)).is_some(), "it may serve while nobody can be asked");
+    assert!(found(&level, key(0), START.plus(SECOND * 120)).is_none());
     level.forget(&key(4));
     assert!(found(&level, key(0), START).is_some());
     level.forget(&key(0));

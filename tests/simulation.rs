@@ -107,7 +107,7 @@ impl Simulation {
             830..880 => self.finish_sign_out(w),
             880..900 => self.sign_in(),
             900..930 => self.learn(w, World::catch_up),
-            930..960 => self.learn(w, World::tick),
+            930..960 => self.tick(w),
             960..967 if !self.workers[w].world.callouts().is_empty() => self.workers[w].world.refuse_callout(),
             967..972 if !self.workers[w].world.callouts().is_empty() => self.workers[w].world.lose_callout(),
             972..973 => self.workers[w] = self.restarted(w),
@@ -223,6 +223,17 @@ impl Simulation {
     fn learn(&mut self, w: usize, how: fn(&mut World)) {
         how(&mut self.workers[w].world);
         self.workers[w].least_epoch = self.told;
+    }
+
+    /// A second passes for a worker. The host ends callouts that take too long.
+    fn tick(&mut self, w: usize) {
+        while let Some(n) = self.workers[w].world.callout_older_than(3) {
+            let session = session_of(&self.workers[w].world.callouts()[n]);
+            self.workers[w].asked.remove(&session);
+            self.workers[w].world.answer_nth(n, &Reply::reset());
+            self.look(w);
+        }
+        self.learn(w, World::tick);
     }
 
     /// A worker's VM is gone with all its requests, and another takes its place.

@@ -37,9 +37,10 @@ fuzz_target!(|data: &[u8]| {
     let level = SharedTokens::new(piece(), 4).unwrap();
     if let Some(found) = level.find(&session, &[1; 16], now) {
         assert!(data.windows(32).any(|bytes| bytes == session.as_bytes()));
-        assert!(found.life.stored <= now && now < found.life.fresh_until);
+        assert!(found.life.stored <= now && now < found.life.usable_until);
     }
-    let life = Life { stored: now, fresh_until: now.plus(Duration::from_secs(60)) };
+    let end = now.plus(Duration::from_secs(60));
+    let life = Life { stored: now, fresh_until: end, usable_until: end };
     let token = Secret::new(b"token".to_vec());
     level.store(&SharedToken { session, fingerprint: [1; 16], asked_after: 0, life, token });
     assert!(level.find(&session, &[1; 16], now).is_some_and(|found| found.token.expose() == b"token"));

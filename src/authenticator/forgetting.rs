@@ -38,26 +38,26 @@ impl Authenticator {
         ResponseEdits { set_cookies }
     }
 
-    /// The sessions that are not what they were: the request's, when its cookie was cleared or replaced or its
-    /// path signs out; and the one a new cookie names, which may have been known to be none.
+    /// The sessions that are not what they were: all of the request's, when a cookie was cleared or replaced or
+    /// its path signs out; and the one a new cookie names, which may have been known to be none.
     fn sessions_ended_by(&mut self, watch: &Watch, fields: &[Field], now: UnixTime) -> Vec<SessionKey> {
+        let mut ends = watch.signs_out && status(fields).is_some_and(|status| (200..400).contains(&status));
         let mut ended = Vec::new();
-        if watch.signs_out && status(fields).is_some_and(|status| (200..400).contains(&status)) {
-            ended.push(watch.session);
-        }
         for set in lines(fields).take(MAX_LINES).filter_map(SetCookie::parse) {
             if !self.config.credentials.cookies.is_session(set.pair.name) {
                 continue;
             }
             let named = self.session_keys.key(set.pair);
             if set.clears(now) {
-                ended.push(watch.session);
-            } else if named != watch.session {
-                ended.extend([watch.session, named]);
+                ends = true;
+            } else if !watch.sessions().any(|session| session == named) {
+                ends = true;
+                ended.push(named);
             } else if self.refusals.contains(&named, now) {
                 ended.push(named);
             }
         }
+        ended.extend(watch.sessions().filter(|_| ends));
         ended
     }
 
@@ -78,7 +78,7 @@ impl Authenticator {
             // Its client left before the response came, which is how some pages sign out.
             Ended::Unanswered(watch) if watch.signs_out => {
                 self.stats.count(Counter::ForgottenSignedOut);
-                self.forget(&[watch.session]);
+                self.forget(&watch.sessions().collect::<Vec<_>>());
             }
             Ended::Unanswered(_) | Ended::Done => {}
         }
@@ -90,6 +90,7 @@ impl Authenticator {
             self.bell.others = true;
             self.catch_up();
         } else {
+            self.stats.count(Counter::ForgottenHereOnly);
             sessions.iter().for_each(|session| self.forget_here(session));
         }
     }

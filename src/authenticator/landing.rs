@@ -163,10 +163,13 @@ impl Authenticator {
                 if from_exchange {
                     self.stats.count(failure.counter());
                 }
+                let is_known = self.cache.defer(&session, now);
                 let denial = match failure {
                     Failure::Token(error) => self.denial_of(error, origin),
                     Failure::Exchange(_) | Failure::Keys(_) => {
-                        self.health.failed();
+                        if is_known {
+                            self.health.failed();
+                        }
                         self.health.pause().map_or(Denial::ExchangeFailed, Denial::Paused)
                     }
                 };

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Authenticator;
-use crate::cache::Life;
+use crate::cache::{Life, Remembered};
 use crate::secret::Secret;
 use crate::session::SessionKey;
 use crate::shared::sign_outs::Number;
@@ -13,12 +13,12 @@ use crate::token::VerifiedToken;
 
 impl Authenticator {
     /// Takes over what another worker has exchanged a session for, when that is newer than what is known
-    /// here.
+    /// here. It may be stale already; when the auth service cannot be asked, that is better than nothing.
     ///
     /// # Security
     /// Others may write there too (threats D10). The token is verified as if it came from the auth service,
     /// and not believed if its session has ended since it was asked for.
-    pub(super) fn take_over(&mut self, session: &SessionKey, now: UnixTime) -> Option<VerifiedToken> {
+    pub(super) fn take_over(&mut self, session: &SessionKey, now: UnixTime) -> Option<Remembered> {
         let found = self.shared.as_ref()?.find(session, &self.fingerprint(), now)?;
         let is_older = |ours| found.life.fresh_until <= ours;
         if self.cache.fresh_until(session).is_some_and(is_older) {
@@ -29,8 +29,8 @@ impl Authenticator {
             return None;
         }
         let token = self.verify(found.token.expose(), now).ok()?;
-        self.remember(|cache| cache.insert_with_life(*session, token.clone(), found.life, now))?;
-        Some(token)
+        self.remember(|cache| cache.insert_with_life(*session, token, found.life, now))?;
+        self.cache.get(session, now)
     }
 
     /// Lets the other workers use a token.

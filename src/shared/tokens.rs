@@ -3,7 +3,7 @@
 //! A fixed number of slots, in sets of four. A session can be in the slots of one set only; each set lies
 //! under one name and changes as a whole. On the wire, after a byte for the version of this format, each
 //! slot has the session's key, the fingerprint it was made under, the number of the last sign-out its worker
-//! knew when it asked, its life as two times of eight bytes each, and the token with its length.
+//! knew when it asked, its life as three times of eight bytes each, and the token with its length.
 
 use std::rc::Rc;
 
@@ -47,7 +47,7 @@ impl SharedTokens {
         (slots > 0).then(|| Self { data, sets: slots.div_ceil(SLOTS_PER_SET) as u64 })
     }
 
-    /// What is shared of a session.
+    /// What is shared of a session, as long as it is of any use.
     ///
     /// # Security
     /// Keys are compared whole. The token has still to be verified, and what is malformed is not there.
@@ -56,7 +56,7 @@ impl SharedTokens {
         let is_it = |slot: &SharedToken| {
             slot.session == *session
                 && slot.fingerprint == *fingerprint
-                && (slot.life.stored..slot.life.fresh_until).contains(&now)
+                && (slot.life.stored..slot.life.usable_until).contains(&now)
         };
         read(&set).into_iter().find(is_it)
     }
@@ -109,11 +109,12 @@ fn read_slot(rest: &mut &[u8]) -> Option<SharedToken> {
     let asked_after = Number::from_be_bytes(take(rest)?);
     let stored = UnixTime::from_millis(u64::from_be_bytes(take(rest)?));
     let fresh_until = UnixTime::from_millis(u64::from_be_bytes(take(rest)?));
+    let usable_until = UnixTime::from_millis(u64::from_be_bytes(take(rest)?));
     let len = usize::from(u16::from_be_bytes(take(rest)?));
     let (token, after) = rest.split_at_checked(len)?;
     *rest = after;
     let token = Secret::new(token.to_vec());
-    Some(SharedToken { session, fingerprint, asked_after, life: Life { stored, fresh_until }, token })
+    Some(SharedToken { session, fingerprint, asked_after, life: Life { stored, fresh_until, usable_until }, token })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -131,8 +132,9 @@ fn write(slots: &[SharedToken]) -> Vec<u8> {
         set.extend_from_slice(slot.session.as_bytes());
         set.extend_from_slice(&slot.fingerprint);
         set.extend_from_slice(&slot.asked_after.to_be_bytes());
-        set.extend_from_slice(&slot.life.stored.as_millis().to_be_bytes());
-        set.extend_from_slice(&slot.life.fresh_until.as_millis().to_be_bytes());
+        for moment in [slot.life.stored, slot.life.fresh_until, slot.life.usable_until] {
+            set.extend_from_slice(&moment.as_millis().to_be_bytes());
+        }
         set.extend_from_slice(&len.to_be_bytes());
         set.extend_from_slice(token);
     }

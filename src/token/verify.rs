@@ -16,7 +16,7 @@ use super::compact::Compact;
 use super::key::{Key, KeyId};
 use super::keyset::KeySet;
 use super::signature::Signatures;
-use super::{TokenError, VerifiedToken};
+use super::{Ends, TokenError, VerifiedToken};
 use crate::json;
 use crate::time::UnixTime;
 
@@ -66,7 +66,8 @@ impl Verifier {
         let claims = object(compact.payload).ok_or(TokenError::Claims)?;
         let expires = self.rules.claims.check(&claims, now)?;
         let signer = self.find_signer(&compact, &header, keys)?;
-        Ok(VerifiedToken::new(compact.token, expires, self.rules.claims.leeway, signer, self.kept(claims)))
+        let ends = Ends::new(expires, self.rules.claims.leeway, now);
+        Ok(VerifiedToken::new(compact.token, ends, signer, self.kept(claims)))
     }
 
     /// Verifies `token` as a signed text only: answers which of `keys` signed it, and the payload.

@@ -37,7 +37,8 @@ pub struct World {
     /// Whether the other workers of the process were rung for since this was looked at last.
     pub rang_others: bool,
     requests: BTreeMap<StreamId, Request>,
-    callouts: VecDeque<(FlightId, Rc<Callout>)>,
+    /// The callouts under way, and for how many ticks.
+    callouts: VecDeque<(FlightId, Rc<Callout>, u32)>,
     fetches: VecDeque<Callout>,
     next_stream: StreamId,
 }
@@ -203,7 +204,7 @@ impl World {
     /// The callouts under way, oldest first.
     pub fn callouts(&self) -> Vec<Vec<(String, String)>> {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        self.callouts.iter().map(|(_, callout)| callout.headers().into_iter().map(owned).collect()).collect()
+        self.callouts.iter().map(|(_, callout, _)| callout.headers().into_iter().map(owned).collect()).collect()
     }
 
     /// The auth service answers the oldest callout.
@@ -213,11 +214,16 @@ impl World {
 
     /// The auth service answers one of the callouts.
     pub fn answer_nth(&mut self, n: usize, reply: &Reply) {
-        let (flight, _) = self.callouts.remove(n).expect("a callout is under way");
+        let (flight, ..) = self.callouts.remove(n).expect("a callout is under way");
         let reply = CalloutReply { fields: &reply.fields, body: &reply.body };
         let outcome = self.authenticator.on_answer(flight, &reply, self.now);
         self.carry_out(outcome);
         self.make_callouts();
+    }
+
+    /// A callout that is under way for longer than so many ticks.
+    pub fn callout_older_than(&self, limit: u32) -> Option<usize> {
+        self.callouts.iter().position(|(.., ticks)| *ticks > limit)
     }
 
     /// How many fetches of keys are under way: one at most.
@@ -244,7 +250,7 @@ impl World {
 
     /// The host refuses the oldest callout instead of making it.
     pub fn refuse_callout(&mut self) {
-        let (flight, _) = self.callouts.pop_front().expect("a callout is under way");
+        let (flight, ..) = self.callouts.pop_front().expect("a callout is under way");
         let outcome = self.authenticator.on_not_sent(flight, self.now);
         self.carry_out(outcome);
     }
@@ -264,6 +270,7 @@ impl World {
 
     /// A tick of the worker's timer.
     pub fn tick(&mut self) {
+        self.callouts.iter_mut().for_each(|(.., ticks)| *ticks += 1);
         let outcome = self.authenticator.on_tick(self.now);
         self.carry_out(outcome);
         self.make_callouts();
@@ -305,8 +312,8 @@ impl World {
         if let Some(callout) = self.authenticator.next_fetch(self.now) {
             self.fetches.push_back(callout);
         }
-        while let Some(callout) = self.authenticator.next_callout(self.now) {
-            self.callouts.push_back(callout);
+        while let Some((flight, callout)) = self.authenticator.next_callout(self.now) {
+            self.callouts.push_back((flight, callout, 0));
         }
     }
 
