@@ -5,6 +5,8 @@
 export ENVOY_VERSION ?= 1.40.0
 # How long each fuzz target runs.
 export FUZZ_SECONDS ?= 30
+# How many random cookies the soak sends.
+SOAK_COOKIES ?= 1000000
 
 # Python's caches belong below target/ like everything else that is generated.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/target/pycache
@@ -12,7 +14,7 @@ python := target/tools/venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test smoke wasm envoy bench fuzz lint image help
+.PHONY: run test smoke soak wasm envoy bench fuzz lint image help
 .PHONY: quick-lint python python-test demo-auth chromium
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
@@ -25,6 +27,9 @@ test: quick-lint wasm envoy python-test demo-auth chromium ## Run every test: Ru
 
 smoke: wasm envoy python demo-auth ## Bring the demo up, drive its main job once with a transcript, take it down
 	@$(python) envoy/demo/smoke.py
+
+soak: wasm envoy python-test ## Flood Envoy with random cookies and watch memory and a known session (SOAK_COOKIES=1000000)
+	@$(python) tests/soak/soak.py $(SOAK_COOKIES)
 
 wasm: ## Build the filter: target/session_bearer.wasm
 	@.make/wasm.sh

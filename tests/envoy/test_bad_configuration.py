@@ -24,6 +24,10 @@ def exchange(**changes) -> dict:
     return plugin(exchange=changes)
 
 
+def cache(**changes) -> dict:
+    return plugin(cache=changes)
+
+
 def route(**rule) -> dict:
     return plugin(routes=[{"match": {"prefix": "/"}, "auth": "required"} | rule])
 
@@ -71,8 +75,26 @@ MISTAKES = {
     "duration_in_words": (exchange(timeout="2 seconds"), ["exchange.timeout", "2 seconds", "500ms"]),
     "timeout_of_nothing": (exchange(timeout="0s"), ["exchange.timeout", "0", "30s"]),
     "timeout_too_long": (exchange(timeout="40s"), ["exchange.timeout", "40s", "30s"]),
-    "cache_of_no_time": (plugin(cache={"max_ttl": "0s"}), ["cache.max_ttl", "0", "1s"]),
-    "cache_of_no_entries": (plugin(cache={"max_entries": 0}), ["cache.max_entries", "0", "1 to"]),
+    "cache_of_no_time": (cache(max_ttl="0s"), ["cache.max_ttl", "0", "1s"]),
+    "cache_of_no_entries": (cache(max_entries=0), ["cache.max_entries", "0", "1 to"]),
+    "number_for_negative_ttl": (cache(negative_ttl=5), ["cache.negative_ttl", "5", "500ms"]),
+    "negative_ttl_without_a_unit": (cache(negative_ttl="5"), ["cache.negative_ttl", '"5"', "500ms"]),
+    "negative_ttl_of_hours": (cache(negative_ttl="2h"), ["cache.negative_ttl", "out of range", "0s", "5m"]),
+    "stale_if_error_of_days": (cache(stale_if_error="48h"), ["cache.stale_if_error", "out of range", "0s", "24h"]),
+    "stale_if_error_turned_off_with_false": (cache(stale_if_error=False), ["cache.stale_if_error", "false", "500ms"]),
+    "refresh_ahead_of_all_the_time": (cache(max_ttl="10s", refresh_ahead="10s"), ["cache.refresh_ahead", "10s", "max_ttl"]),
+    "refresh_ahead_of_more_than_the_time": (cache(max_ttl="10s", refresh_ahead="15s"), ["cache.refresh_ahead", "15s", "max_ttl"]),
+    "refresh_ahead_of_the_default_time": (cache(refresh_ahead="60s"), ["cache.refresh_ahead", "60s", "max_ttl"]),
+    "negative_number_of_slots": (cache(shared_slots=-1), ["cache.shared_slots", "-1"]),
+    "shared_slots_turned_off_with_false": (cache(shared_slots=False), ["cache.shared_slots", "false"]),
+    "half_a_slot": (cache(shared_slots=4.5), ["cache.shared_slots", "4.5"]),
+    "too_many_slots": (cache(shared_slots=10**9), ["cache.shared_slots", "1000000000"]),
+    "one_sign_out_path_as_text": (cache(sign_out_paths="/sign-out"), ["cache.sign_out_paths", "/sign-out"]),
+    "sign_out_path_without_a_slash": (cache(sign_out_paths=["/a", "sign-out"]), ["cache.sign_out_paths[1]", "sign-out", "/"]),
+    "sign_out_path_that_never_matches": (cache(sign_out_paths=["/a/../b"]), ["cache.sign_out_paths[0]", "/a/../b", "never"]),
+    "misspelt_key_of_the_cache": (cache(refresh_ahed="1s"), ["cache", "refresh_ahed", "refresh_ahead"]),
+    "relay_in_words": (exchange(relay_set_cookie="yes"), ["exchange.relay_set_cookie", "yes"]),
+    "stream_age_that_is_a_time": (plugin(upstream={"max_stream_age": "1h"}), ["upstream.max_stream_age", "1h", "token"]),
     "no_exchange": (without("exchange"), ["exchange", "missing"]),
     "no_cluster": (without("exchange", "cluster"), ["exchange", "missing", "cluster"]),
     "no_path": (without("exchange", "path"), ["exchange", "missing", "path"]),
@@ -86,8 +108,8 @@ MISTAKES = {
     "unknown_credential": (also({"api_key": {}}), ["credentials[0]", "api_key", "session_cookie"]),
     "csrf": (plugin(csrf={"trusted_origins": ["https://app.example.com"]}), ["csrf", "not supported"]),
     "report_only": (plugin(report_only=True), ["report_only", "not supported"]),
-    "stale_if_error": (plugin(cache={"stale_if_error": "5m"}), ["cache.stale_if_error", "not supported"]),
     "claim_headers": (plugin(upstream={"claim_headers": {"x-user-id": "/sub"}}), ["upstream.claim_headers", "not supported"]),
+    "removed_headers": (plugin(upstream={"remove_headers": ["x-internal"]}), ["upstream.remove_headers", "not supported"]),
     "template": (route(match={"template": "/users/{id}"}), ["routes[0].match.template", "not supported"]),
     "algorithm_none": (plugin(token={"algorithms": ["none"]}), ["token.algorithms[0]", "none", "HS256"]),
     "algorithm_for_public_keys": (plugin(token={"algorithms": ["HS256", "RS256"]}), ["token.algorithms[1]", "RS256", "jwks"]),

@@ -155,7 +155,7 @@ def test_bearer_is_verified_once_and_then_remembered_until_its_end(strict):
     token, moves = tokens.mint(exp=int(time.time()) + 3), Moves(strict)
     with strict.client().open() as connection:
         assert [ask(connection, token).status for _ in range(3)] == [200] * 3
-        moves.assert_exactly("allowed_verified", "allowed_hit*2")
+        moves.assert_exactly("allowed_verified", "allowed_hit*2", "cache_entries")
         eventually(lambda: ask(connection, token).status == 401, what="the end of the token")
         assert_invalid_token(ask(connection, token))
 

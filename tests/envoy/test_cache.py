@@ -9,14 +9,15 @@ from harness.bootstrap import plugin
 from harness.client import head
 from harness.eventually import eventually
 from harness.problem import assert_problem
+from harness.visitor import Visitor
 
 MAX_TTL_SECONDS = 1
 
 
 @pytest.fixture(scope="module")
 def forgetful(start_envoy):
-    """A client of an Envoy that remembers a token for one second."""
-    return start_envoy(plugin(cache={"max_ttl": f"{MAX_TTL_SECONDS}s"})).client()
+    """A client of an Envoy that remembers a token for one second, and refreshes none before."""
+    return start_envoy(plugin(cache={"max_ttl": f"{MAX_TTL_SECONDS}s", "refresh_ahead": "0s"})).client()
 
 
 @pytest.fixture
@@ -70,12 +71,17 @@ def test_new_token_is_fetched_after_max_ttl(auth, forgetful, target):
     )
 
 
-def test_token_is_not_served_from_memory_past_its_end(auth, connection):
-    short = tokens.mint(exp=int(time.time()) + 2)
-    session = auth.sign_in(answers.token(short), answers.status(401))
-    assert ask(connection, session).upstream.values("authorization") == [f"Bearer {short}"]
-    eventually(lambda: ask(connection, session).status == 401, within=4, what="the end of the token")
-    assert_problem(ask(connection, session), 401)
+def test_token_is_served_from_memory_until_its_end_and_not_past_it(auth, start_envoy, target):
+    client = start_envoy(plugin(cache={"refresh_ahead": "0s"}, token={"leeway": "0s"})).client()
+    end = int(time.time()) + 3
+    session = auth.sign_in(answers.token(token := tokens.mint(exp=end)), answers.status(401))
+    with Visitor(client, session, target()) as visitor:
+        refused = visitor.until(lambda visit: visit.status != 200, within=5, what="the end of the token")
+        assert_problem(refused.answer, 401)
+        assert refused.ended >= end
+        assert all(visit.began < end for visit in visitor.visits[:-1])
+        assert {visit.bearer for visit in visitor.visits[:-1]} == {f"Bearer {token}"}
+        assert_problem(visitor.visit().answer, 401)
 
 
 def test_token_inside_its_leeway_is_used_once_and_not_remembered(auth, connection):
@@ -87,7 +93,7 @@ def test_token_inside_its_leeway_is_used_once_and_not_remembered(auth, connectio
 
 
 def test_flood_of_unknown_cookies_does_not_push_a_known_session_out(auth, start_envoy):
-    with start_envoy(plugin(cache={"max_entries": 10})).client().open() as connection:
+    with start_envoy(plugin(cache={"max_entries": 10, "shared_slots": 0})).client().open() as connection:
         session = auth.sign_in()
         assert ask(connection, session).status == 200
         for number in range(50):
@@ -96,8 +102,9 @@ def test_flood_of_unknown_cookies_does_not_push_a_known_session_out(auth, start_
         assert len(auth.calls(session)) == 1
 
 
-def test_more_sessions_than_entries_are_all_served(auth, start_envoy):
-    with start_envoy(plugin(cache={"max_entries": 10})).client().open() as connection:
+@pytest.mark.parametrize("shared_slots", [0, 8, 4096])
+def test_more_sessions_than_entries_are_all_served(auth, start_envoy, shared_slots):
+    with start_envoy(plugin(cache={"max_entries": 10, "shared_slots": shared_slots})).client().open() as connection:
         sessions = [auth.sign_in() for _ in range(40)]
         for session in sessions * 2:
             assert ask(connection, session).upstream.values("authorization") == [session.bearer]

@@ -11,15 +11,16 @@ from harness.counts import LATENCY, WITHIN_SECONDS, Moves, values
 from harness.eventually import eventually
 
 IN_FLIGHT = "session_bearer_exchange_in_flight"
-GAUGES = {IN_FLIGHT, "session_bearer_host_algorithms"}
+GAUGES = {IN_FLIGHT, "session_bearer_cache_entries", "session_bearer_host_algorithms"}
 
 COUNTERS = """
-    allowed_hit allowed_miss allowed_verified allowed_anonymous allowed_off
+    allowed_hit allowed_shared allowed_stale allowed_miss allowed_verified allowed_anonymous allowed_off
     denied_malformed_request denied_repeated_authorization denied_conflicting_cookies denied_no_credential denied_malformed_session
     denied_session_refused denied_invalid_token denied_insufficient_scope denied_keys_unavailable denied_exchange_failed denied_overloaded
-    denied_unverified_token abandoned
+    denied_paused denied_unverified_token abandoned
     exchange_callouts exchange_token exchange_no_session exchange_unverified_token exchange_not_sent exchange_reset exchange_timeout
-    exchange_server_error exchange_unexpected_status exchange_unreadable
+    exchange_server_error exchange_unexpected_status exchange_unreadable exchange_throttled exchange_refreshes
+    cache_evicted forgotten_signed_out forgotten_upstream_401 forgotten_here_only set_cookies_relayed streams_closed
     keys_fetches keys_loaded keys_failed
     token_refused_form token_refused_header token_refused_algorithm token_refused_type token_refused_unknown_key token_refused_signature
     token_refused_claims token_refused_time token_refused_issuer token_refused_audience token_refused_required_claim
@@ -64,7 +65,7 @@ OUTCOMES = [
     pytest.param(None, "/api", [AUTHORIZATION, AUTHORIZATION], 400, ["denied_repeated_authorization"], id="repeated_authorization"),
     pytest.param(None, "/api", [("cookie", b"session=a; session=b")], 400, ["denied_conflicting_cookies"], id="conflicting_cookies"),
     pytest.param(None, "/api", [("cookie", b'session="a')], 401, ["denied_malformed_session"], id="malformed_session"),
-    pytest.param([], "/api", [], 200, ["allowed_miss", "exchange_callouts", "exchange_token"], id="exchanged"),
+    pytest.param([], "/api", [], 200, ["allowed_miss", "exchange_callouts", "exchange_token", "cache_entries"], id="exchanged"),
     pytest.param(
         [answers.status(401)], "/api", [], 401, ["denied_session_refused", "exchange_callouts", "exchange_no_session"], id="refused"
     ),
@@ -78,6 +79,9 @@ OUTCOMES = [
     ),
     pytest.param(
         [answers.status(404)], "/api", [], 503, ["denied_exchange_failed", "exchange_callouts", "exchange_unexpected_status"], id="404"
+    ),
+    pytest.param(
+        [answers.status(429)], "/api", [], 503, ["denied_exchange_failed", "exchange_callouts", "exchange_throttled"], id="throttled"
     ),
     pytest.param([answers.html()], "/api", [], 503, ["denied_exchange_failed", "exchange_callouts", "exchange_unreadable"], id="html"),
     pytest.param([answers.never()], "/api", [], 503, ["denied_exchange_failed", "exchange_callouts", "exchange_timeout"], id="timeout"),
@@ -116,7 +120,14 @@ def test_hits_are_counted_apart_from_the_miss_before_them(auth, connection, targ
     session = auth.sign_in()
     for _ in range(4):
         assert ask(connection, target(), session.cookie) == 200
-    moves("allowed_miss", "allowed_hit*3", "exchange_callouts", "exchange_token")
+    moves("allowed_miss", "allowed_hit*3", "exchange_callouts", "exchange_token", "cache_entries")
+
+
+def test_refusal_that_is_remembered_is_counted_like_the_first_one_and_takes_no_place_among_the_sessions(auth, connection, target, moves):
+    session = auth.sign_in(answers.status(401))
+    for _ in range(3):
+        assert ask(connection, target(), session.cookie) == 401
+    moves("denied_session_refused*3", "exchange_callouts", "exchange_no_session")
 
 
 def test_failed_connects_are_counted_with_their_retry(auth, connection, target, moves):

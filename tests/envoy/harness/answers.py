@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import Awaitable, Callable
@@ -103,6 +104,39 @@ def oversized(value: str, size: int) -> Answer:
     """A good token, followed by so much white space that the answer is too large to be read."""
     body = json.dumps({"token": value}).encode()
     return raw(response(200, [JSON], body + b" " * (size - len(body))))
+
+
+def streamed(value: str, size: int) -> Answer:
+    """The same without holding so much in memory: the white space is sent piece by piece."""
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        body = json.dumps({"token": value}).encode()
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n".encode() + body)
+        left = size - len(body)
+        while left:
+            piece = min(left, 65536)
+            writer.write(b" " * piece)
+            await writer.drain()
+            left -= piece
+
+    return send
+
+
+def reset_after_the_head() -> Answer:
+    """Announces a good answer and resets the connection instead of sending it."""
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 512\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)  # a reset at once would overtake the head in the proxy's socket
+        reset(writer)
+
+    return send
+
+
+def gzipped(value: str) -> Answer:
+    """A good token in a body that is compressed, though nobody said that it may be."""
+    return raw(response(200, [JSON, ("content-encoding", "gzip")], gzip.compress(json.dumps({"token": value}).encode())))
 
 
 class Gate:

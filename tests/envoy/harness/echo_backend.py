@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 
+from .answers import Answer
 from .http1 import Received, Server, read_body, response
 
 
@@ -14,8 +15,14 @@ class EchoBackend(Server):
 
     def __init__(self) -> None:
         self._requests: list[Received] = []
+        self._scripts: dict[str, Answer] = {}
         self._lock = threading.Lock()
         super().__init__()
+
+    def script(self, target: str, answer: Answer) -> None:
+        """What requests for a target get from now on, instead of the echo."""
+        with self._lock:
+            self._scripts[target] = answer
 
     def requests(self, target: str) -> list[Received]:
         """The requests for a target, from the moment their head arrived."""
@@ -29,7 +36,11 @@ class EchoBackend(Server):
     async def answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with self._lock:
             self._requests.append(request)
+            scripted = self._scripts.get(request.target)
         await read_body(reader, request)
+        if scripted is not None:
+            await scripted(writer)
+            return
         echo = {
             "method": request.method,
             "target": request.target,

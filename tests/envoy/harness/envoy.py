@@ -22,12 +22,16 @@ METRIC = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?P<labels>\{.*\})? (?P<value>\
 
 
 class Envoy:
-    """Listens on ports of its own choice. Use as a context manager, or `start` and `stop`."""
+    """Listens on ports of its own choice. Use as a context manager, or `start` and `stop`. `log_level` is the filter's."""
 
     running: ClassVar[list[Envoy]] = []
 
-    def __init__(self, bootstrap: dict | str, directory: Path, *, secret: str | None = tokens.SECRET) -> None:
+    def __init__(
+        self, bootstrap: dict | str, directory: Path, *, secret: str | None = tokens.SECRET, workers: int = 2, log_level: str = "trace"
+    ) -> None:
         self.directory = directory
+        self.workers = workers
+        self.log_level = log_level
         self._secret = secret
         self._process: subprocess.Popen | None = None
         self._created = 0
@@ -61,9 +65,9 @@ class Envoy:
             environment["JWT_SECRET"] = self._secret
         command = [
             str(paths.envoy_binary()),
-            *("-c", str(self.directory / "envoy.yaml"), "--concurrency", "2", "--disable-hot-restart"),
+            *("-c", str(self.directory / "envoy.yaml"), "--concurrency", str(self.workers), "--disable-hot-restart"),
             *("--admin-address-path", str(self.directory / "admin"), "--file-flush-interval-msec", "100"),
-            *("--log-level", "info", "--component-log-level", "wasm:trace"),
+            *("--log-level", "info", "--component-log-level", f"wasm:{self.log_level}"),
             *arguments,
         ]
         # To a file of its own with --log-path, Envoy would write late, and not at all what it says before it gives up.
@@ -127,6 +131,15 @@ class Envoy:
             if line.startswith("session_bearer_") and (match := METRIC.match(line)):
                 found[match["name"] + (match["labels"] or "")] = float(match["value"])
         return found
+
+    def resident(self) -> int:
+        """The bytes of memory that the process holds at the moment, as the kernel counts them."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
+
+    def memory(self) -> dict[str, int]:
+        """What Envoy's allocator says of its heap, in bytes; the memory of the VMs is outside of it."""
+        return {name: int(value) for name, value in json.loads(self.admin("/memory")).items()}
 
     def log(self) -> str:
         """Everything it has logged, and its access log."""
