@@ -15,6 +15,8 @@ WHAT_TO_TRY = """
     curl -b jar {url}/api/v1/auth/me                       # 200: the cookie was exchanged for a token
     curl -i {url}/api/v1/auth/me                           # 401: no cookie
     curl -i http://localhost:{backend}/api/v1/auth/me -b jar       # the backend itself knows no cookies
+    curl -b jar {url}/api/auth/sign-out -H 'origin: {url}' -H 'content-type: application/json' -d '{{}}'
+    curl -i -b jar {url}/api/v1/auth/me                    # 401: the jar still has the cookie, but it is worth nothing now
 
   Envoy's admin interface: http://localhost:{admin}    Logs: {folder}
   Ctrl-C stops everything. What the services are asked from now on:

@@ -1,7 +1,7 @@
 """Starts the demo's three processes, auth service, backend and Envoy, and always stops them.
 
 Use it as a context manager: `with Stack(folder, ports=Ports.free()) as stack: stack.start()`. Its parts
-(`stack.auth`, `stack.backend`, `stack.envoy`) can be stopped and started one by one.
+(`stack.auth`, `stack.backend`, `stack.envoy`) can be stopped, killed and started one by one.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Stack:
         secrets: dict[str, str] | None = None,
         edit: Edit | None = None,
         concurrency: int = 2,
+        session_update_age: int | None = None,
         log_level: str = "warning",
     ) -> None:
         self.folder = folder.resolve()
@@ -78,6 +79,7 @@ class Stack:
         self.ports = ports or Ports()
         self.secrets = secrets or kept_secrets(self.folder)
         self.concurrency = concurrency
+        self.session_update_age = session_update_age
         self.log_level = log_level
 
         self.auth = self._auth()
@@ -124,6 +126,8 @@ class Stack:
             "BETTER_AUTH_URL": self.url,
             "DATABASE": str(self.folder / "auth.sqlite"),
         }
+        if self.session_update_age is not None:
+            environment["SESSION_UPDATE_AGE"] = str(self.session_update_age)
         command = ["node", str(DEMO / "auth" / "server.mjs")]
         return Part("auth", command, self.folder, self.ports.auth, "/healthz", environment)
 
@@ -186,13 +190,19 @@ class Part:
         self._wait_until_ready()
 
     def stop(self) -> None:
+        if self._process is None:
+            return
+        signal_group(self._process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends it at once, whatever it is doing, as a crash would."""
         process, self._process = self._process, None
         if process is None:
             return
         atexit.unregister(self.stop)
-        signal_group(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
         signal_group(process, signal.SIGKILL)
         process.wait()
 

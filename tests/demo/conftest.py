@@ -3,14 +3,21 @@
 import secrets
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from demo_page import opened
+from harness import paths
 from smoke import Browser
 from stack import Ports, Stack, StackError
+
+FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
+# More than machines that run tests have processors: what one of them learns, the others have to be told.
+WORKERS = 4
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    stack = Stack(tmp_path_factory.mktemp("demo"), ports=Ports.free(), log_level="info")
+    stack = Stack(tmp_path_factory.mktemp("demo"), ports=Ports.free(), concurrency=WORKERS, log_level="info")
     with stack:
         try:
             stack.start()
@@ -32,6 +39,32 @@ def sign_up(demo):
         return browser
 
     return make
+
+
+@pytest.fixture
+def tell(capsys):
+    """Prints a line that is seen although the test passes: for what was measured."""
+
+    def show(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n  {line}", end="", flush=True)
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=paths.chromium(), headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, demo):
+    """The demo's page in a browser."""
+    with opened(chromium, demo.url) as page:
+        yield page
 
 
 @pytest.fixture

@@ -2,56 +2,14 @@
 
 import re
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from demo_page import press, sign_up
 from harness import paths
 
-FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
 SCREENSHOTS = paths.TARGET / "screenshots"
 CALLS = {"call-personalize": 200, "call-me": 200, "call-upload": 200, "call-session": 201}
 JWT = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=paths.chromium(), headless=True, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium, demo):
-    """The demo's page in a browser profile of its own, with all that it sends and receives on record."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    page.complaints = []
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.sent, page.received = [], []
-    page.on("request", lambda request: page.sent.append(request))
-    page.on("response", lambda response: page.received.append(response))
-    page.goto(demo.url)
-    yield page
-    context.close()
-
-
-def sign_up(page, email: str) -> None:
-    page.fill("#email", email)
-    page.click("#sign-up")
-    expect(page.locator("#who")).to_have_text(f"Signed in as {email}")
-
-
-def press(page, call: str, status: int) -> str:
-    """Presses a button of the page and gives the answer it then shows."""
-    shown = page.locator("#log li").count()
-    page.click(f"#{call}")
-    expect(page.locator("#log li")).to_have_count(shown + 1)
-    entry = page.locator("#log li").first
-    expect(entry).to_have_attribute("data-call", call)
-    expect(entry).to_have_attribute("data-status", str(status))
-    return entry.locator("pre").inner_text()
 
 
 def screenshot(page, name: str) -> None:

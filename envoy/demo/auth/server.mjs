@@ -4,7 +4,7 @@
 
 import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
-import { createAuthEndpoint, sessionMiddleware } from "better-auth/api";
+import { createAuthEndpoint, getSession } from "better-auth/api";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
 import { jwt } from "better-auth/plugins";
@@ -22,6 +22,7 @@ const auth = betterAuth({
   database,
   trustedOrigins: ["localhost", "127.0.0.1"].map((host) => originAt(host)),
   emailAndPassword: { enabled: true },
+  session: { updateAge: seconds("SESSION_UPDATE_AGE") },
   user: {
     additionalFields: {
       softwareBackground: { type: "string", required: false, input: true },
@@ -60,13 +61,20 @@ function accessToken() {
   return {
     id: "access-token",
     endpoints: {
-      getAccessToken: createAuthEndpoint(
-        "/jwt",
-        { method: "GET", requireHeaders: true, use: [sessionMiddleware] },
-        async (context) => context.json({ token: await signFor(context.context.session.user) }),
-      ),
+      getAccessToken: createAuthEndpoint("/jwt", { method: "GET", requireHeaders: true }, async (context) => {
+        const session = await sessionOf(context);
+        if (!session) throw context.error("UNAUTHORIZED");
+        return context.json({ token: await signFor(session.user) });
+      }),
     },
   };
+}
+
+// What better-auth's sessionMiddleware does, but its Set-Cookie lines are kept: a rolling session moves its cookie on with them.
+async function sessionOf(context) {
+  const { response, headers } = await getSession()({ ...context, asResponse: false, returnHeaders: true });
+  for (const line of headers.getSetCookie()) context.responseHeaders.append("set-cookie", line);
+  return response;
 }
 
 function signFor({ id, email, softwareBackground }) {
@@ -84,6 +92,12 @@ function originAt(hostname) {
   const url = new URL(publicUrl);
   url.hostname = hostname;
   return url.origin;
+}
+
+// Undefined, and so better-auth's own default, when it is not set.
+function seconds(name) {
+  const value = process.env[name];
+  return value === undefined ? undefined : Number(value);
 }
 
 function required(name) {
