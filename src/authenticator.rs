@@ -157,9 +157,6 @@ impl Authenticator {
         };
         watch.authorised = true;
         let (key, callout) = (watch.session, || callout(exchange));
-        if self.refusals.contains(&key, now) {
-            return self.deny(request, Denial::SessionRefused);
-        }
         let (remembered, hit) = self.recall(&key, now);
         match remembered {
             Some(Remembered::Fresh(token)) => return self.admit(request, token, now, hit),
@@ -172,6 +169,9 @@ impl Authenticator {
                 return self.admit(request, token, now, Counter::AllowedStale);
             }
             Some(Remembered::Stale(_)) | None => {}
+        }
+        if self.refusals.contains(&key, now) {
+            return self.deny(request, Denial::SessionRefused);
         }
         if let Some(seconds) = self.health.pause() {
             return self.deny(request, Denial::Paused(seconds));
@@ -191,6 +191,7 @@ impl Authenticator {
     fn recall(&mut self, key: &SessionKey, now: UnixTime) -> (Option<Remembered>, Counter) {
         match self.cache.get(key, now) {
             known @ Some(Remembered::Fresh(_) | Remembered::Ageing(_)) => (known, Counter::AllowedHit),
+            None if self.refusals.contains(key, now) => (None, Counter::AllowedHit),
             Some(Remembered::Stale(_)) | None => {
                 let newer = self.take_over(key, now);
                 (newer.or_else(|| self.cache.get(key, now)), Counter::AllowedShared)
