@@ -176,6 +176,11 @@ impl Flights {
         self.started = true;
     }
 
+    /// Whether a callout waits to be made.
+    pub fn has_work(&self) -> bool {
+        !self.to_dispatch.is_empty()
+    }
+
     /// Whether a flight was started since the last time this was asked.
     pub const fn take_started(&mut self) -> bool {
         std::mem::replace(&mut self.started, false)

@@ -159,6 +159,17 @@ fn token_that_was_put_there_while_another_worker_took_its_session_out_is_not_use
 }
 
 #[test]
+fn exchange_made_after_a_sign_out_counts_as_such_although_its_worker_was_not_rung_for() {
+    let [mut first, mut second, mut third] = workers(&Rc::default(), &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    sign_out(&mut first, "sid=abc");
+    let stream = second.request(head());
+    second.answer(&Reply::token(&token()));
+    assert_eq!(second.fate(stream), passed(&token()), "it is not made again");
+    assert_eq!(ask(&mut third), passed(&token()), "and it serves the others");
+}
+
+#[test]
 fn session_the_auth_service_ended_is_taken_from_the_other_workers() {
     let [mut first, mut second] = workers(&Rc::default(), &minimal());
     first.exchange(head(), &Reply::token(&token()));

@@ -15,8 +15,12 @@ use crate::time::UnixTime;
 use crate::token::{TokenError, VerifiedToken};
 
 impl Authenticator {
-    /// The next callout to make for an exchange, if any.
+    /// The next callout to make for an exchange, if any. What it is asked after is read before, or its answer
+    /// would count as older than it is.
     pub fn next_callout(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {
+        if self.flights.has_work() {
+            self.catch_up();
+        }
         let next = self.flights.dispatch(now, self.sign_outs.seen())?;
         self.stats.count(Counter::ExchangeCallouts);
         Some(next)
