@@ -1,6 +1,6 @@
 //! The way of a request, from its head to its answer.
 //!
-//! Read [`Authenticator::decide`] from top to bottom: head → route → credential → cache → flight. What
+//! Read [`Authenticator::decide`] from top to bottom: head → route → credential → origin → cache → flight. What
 //! follows a flight stands in [`landing`]: callout → answer → verification → cache → every request that
 //! waited; what a response tells, and how sessions are forgotten, in [`forgetting`]. Nothing here does
 //! anything; each function says what is to be done, and the adapter does it.
@@ -115,11 +115,17 @@ impl Authenticator {
             let watch = self.watch(head, &config.credentials.cookies.sessions_in(head.values("cookie")));
             return self.pass_unchecked(head, stream, &policy, watch);
         }
-        let Carried { credential, sessions, rest } = match config.credentials.read(head) {
+        let Carried { credential, is_cookie, sessions, rest } = match config.credentials.read(head) {
             Ok(carried) => carried,
             Err(denial) => return self.refuse(denial),
         };
-        let stripped = Stripped::authorization(head).and_cookies(rest);
+        let mut stripped = Stripped::authorization(head).and_cookies(rest);
+        if is_cookie {
+            if !config.origins.admit(head) {
+                return self.refuse(Denial::CrossOrigin);
+            }
+            stripped = stripped.and_method_overrides(head);
+        }
         let request = Waiter { stream, policy, stripped, watch: self.watch(head, &sessions) };
         match credential {
             Credential::None => self.deny(request, Denial::NoCredential),
@@ -259,7 +265,7 @@ impl Authenticator {
         match stripped.with_token(token, now) {
             Ok(edits) => {
                 self.stats.count(counter);
-                self.streams.pass(stream, watch, end);
+                self.streams.pass_with_token(stream, watch, end);
                 Step::Continue(edits)
             }
             Err(Expired) => self.answer(stream, Denial::UnverifiedToken),
@@ -272,7 +278,7 @@ impl Authenticator {
         match policy.anonymous().filter(|_| denial.may_be_anonymous()) {
             Some(permit) => {
                 self.stats.count(Counter::AllowedAnonymous);
-                self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }), None);
+                self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
                 Step::Continue(stripped.anonymous(permit))
             }
             None => self.answer(stream, denial),
@@ -301,7 +307,7 @@ impl Authenticator {
         match policy.anonymous() {
             Some(permit) => {
                 self.stats.count(Counter::AllowedOff);
-                self.streams.pass(stream, watch, None);
+                self.streams.pass(stream, watch);
                 Step::Continue(stripped.anonymous(permit))
             }
             None => self.refuse(Denial::NoCredential),

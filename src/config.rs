@@ -21,6 +21,7 @@ use crate::cache;
 use crate::credential::Credentials;
 use crate::exchange::Exchange;
 use crate::keys::KeySource;
+use crate::origin::OriginRules;
 use crate::path::RequestPath;
 use crate::request::RequestHead;
 use crate::routes::RouteTable;
@@ -49,6 +50,8 @@ pub struct Config {
     pub keys: KeySource,
     /// What tokens have to be like.
     pub token_rules: Rc<TokenRules>,
+    /// Which requests with a cookie are taken for the site's own.
+    pub origins: OriginRules,
     /// Which requests need a credential.
     pub routes: RouteTable,
     /// What is allowed, but probably not meant.

@@ -34,6 +34,8 @@ pub struct Credentials {
 pub struct Carried<'a> {
     /// The credential that decides.
     pub credential: Credential<'a>,
+    /// Whether the browser sends it by itself, for whatever page asks.
+    pub is_cookie: bool,
     /// The session cookies, the first one first, also where another credential decides.
     pub sessions: Vec<Pair<'a>>,
     /// What remains of the cookies.
@@ -65,12 +67,16 @@ impl Credentials {
         }
         let (jar, rest) = self.cookies.read(head.values("cookie")).map_err(|_| Denial::ConflictingCookies)?;
         let rest = if self.remove_cookies { rest } else { Rest::Untouched };
-        let credential = self.order.iter().find_map(|kind| match kind {
-            Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
-            Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
-            Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
+        let found = self.order.iter().find_map(|kind| {
+            let credential = match kind {
+                Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
+                Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
+                Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
+            };
+            Some((credential?, *kind != Kind::Bearer))
         });
-        Ok(Carried { credential: credential.unwrap_or(Credential::None), sessions: jar.sessions().to_vec(), rest })
+        let (credential, is_cookie) = found.unwrap_or((Credential::None, false));
+        Ok(Carried { credential, is_cookie, sessions: jar.sessions().to_vec(), rest })
     }
 }
 

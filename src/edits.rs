@@ -5,6 +5,7 @@
 //! of them there is no [`HeaderEdits`] and so no way upstream.
 
 use crate::cookie::Rest;
+use crate::origin::METHOD_OVERRIDES;
 use crate::request::RequestHead;
 use crate::routes::AnonymousPermit;
 use crate::time::UnixTime;
@@ -48,6 +49,13 @@ impl Stripped {
     pub fn authorization(head: &RequestHead<'_>) -> Self {
         let removed = head.spellings(AUTHORIZATION).map(str::to_owned).collect();
         Self { removed, cookie: Rest::Untouched }
+    }
+
+    /// What would have the backend take the request for one of another method is taken out too.
+    pub fn and_method_overrides(mut self, head: &RequestHead<'_>) -> Self {
+        let found = METHOD_OVERRIDES.iter().flat_map(|name| head.spellings(name)).map(str::to_owned);
+        self.removed.extend(found);
+        self
     }
 
     /// The cookies of ours are taken out too; `rest` is what stays.

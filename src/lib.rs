@@ -45,6 +45,7 @@ pub mod flight;
 pub mod health;
 pub mod json;
 pub mod keys;
+pub mod origin;
 pub mod path;
 pub mod reply;
 pub mod request;

@@ -32,6 +32,9 @@ pub enum Denial {
     /// The token the client sent is not accepted.
     #[error("the client's token is not accepted")]
     InvalidToken,
+    /// A page of another site may have sent the request.
+    #[error("the request may come from another site")]
+    CrossOrigin,
     /// The credential is valid, and lacks what the route requires.
     #[error("claims or scopes that the route requires are missing")]
     InsufficientScope,
@@ -83,6 +86,7 @@ impl Denial {
             Self::MalformedRequest
             | Self::RepeatedAuthorization
             | Self::ConflictingCookies
+            | Self::CrossOrigin
             | Self::InvalidToken
             | Self::InsufficientScope
             | Self::KeysUnavailable
@@ -105,6 +109,7 @@ impl Denial {
             Self::MalformedSession => Counter::DeniedMalformedSession,
             Self::SessionRefused => Counter::DeniedSessionRefused,
             Self::InvalidToken => Counter::DeniedInvalidToken,
+            Self::CrossOrigin => Counter::DeniedCrossOrigin,
             Self::InsufficientScope => Counter::DeniedInsufficientScope,
             Self::KeysUnavailable => Counter::DeniedKeysUnavailable,
             Self::ExchangeFailed => Counter::DeniedExchangeFailed,
@@ -143,6 +148,11 @@ impl Denial {
             Self::NoCredential | Self::MalformedSession | Self::SessionRefused | Self::InvalidToken => {
                 (401, "Unauthorized", "Not authenticated")
             }
+            Self::CrossOrigin => (
+                403,
+                "Forbidden",
+                "The request may come from another site. If it is this site's own, list its origin under csrf.trusted_origins.",
+            ),
             Self::InsufficientScope => (403, "Forbidden", "Not permitted"),
             Self::KeysUnavailable
             | Self::ExchangeFailed

@@ -19,6 +19,11 @@ pub struct RequestHead<'a> {
 #[error("the request has no method or path")]
 pub struct NotARequest;
 
+/// A field came more than once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the field came more than once")]
+pub struct Repeated;
+
 impl<'a> RequestHead<'a> {
     /// Reads the fields Envoy hands over.
     ///
@@ -45,6 +50,18 @@ impl<'a> RequestHead<'a> {
     /// All values of the field called `name`, in order.
     pub fn values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.fields.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The one value of the field called `name`, if any.
+    ///
+    /// # Errors
+    /// [`Repeated`] when there are several: whoever chose one of them would have decided nothing.
+    pub fn only(&self, name: &'a str) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(Repeated),
+        }
     }
 
     /// Whether `Authorization` has more than one value.

@@ -53,6 +53,8 @@ counters! {
     DeniedSessionRefused = "denied_session_refused",
     /// Refused with 401: the client's token is not accepted.
     DeniedInvalidToken = "denied_invalid_token",
+    /// Refused with 403: a request with a cookie that another site may have sent.
+    DeniedCrossOrigin = "denied_cross_origin",
     /// Refused with 403: claims or scopes are missing.
     DeniedInsufficientScope = "denied_insufficient_scope",
     /// Refused with 503: the keys have not been fetched yet.

@@ -33,18 +33,25 @@ impl Watch {
 #[derive(Default)]
 pub struct Streams {
     waiting: HashMap<StreamId, SessionKey>,
-    passed: HashMap<StreamId, Passed>,
+    passed: HashMap<StreamId, Entry>,
     ends: BTreeSet<(UnixTime, StreamId)>,
 }
 
-/// A request that was let through.
+/// A request that was let through, and whose response is still to come.
 #[derive(Default)]
 pub struct Passed {
-    /// What its response may tell.
+    /// What its response may tell of a session.
     pub watch: Option<Watch>,
+    /// Whether it was let through with a token, so that its response is for one user only.
+    pub with_token: bool,
     /// The cookies to set with its response.
     pub set_cookies: Vec<String>,
-    /// When it has to end.
+}
+
+struct Entry {
+    /// `None` once the response has passed.
+    passed: Option<Passed>,
+    /// When the stream has to end.
     end: Option<UnixTime>,
 }
 
@@ -64,12 +71,20 @@ impl Streams {
         self.waiting.insert(stream, session);
     }
 
-    /// A request passes, and may go on until `end`.
-    pub fn pass(&mut self, stream: StreamId, watch: Option<Watch>, end: Option<UnixTime>) {
+    /// A request passes with a token, and may go on until `end`.
+    pub fn pass_with_token(&mut self, stream: StreamId, watch: Option<Watch>, end: Option<UnixTime>) {
         self.waiting.remove(&stream);
-        if watch.is_some() || end.is_some() {
-            self.passed.insert(stream, Passed { watch, end, set_cookies: Vec::new() });
-            self.ends.extend(end.map(|end| (end, stream)));
+        let passed = Passed { watch, with_token: true, set_cookies: Vec::new() };
+        self.passed.insert(stream, Entry { passed: Some(passed), end });
+        self.ends.extend(end.map(|end| (end, stream)));
+    }
+
+    /// A request passes without one.
+    pub fn pass(&mut self, stream: StreamId, watch: Option<Watch>) {
+        self.waiting.remove(&stream);
+        if watch.is_some() {
+            let passed = Passed { watch, ..Passed::default() };
+            self.passed.insert(stream, Entry { passed: Some(passed), end: None });
         }
     }
 
@@ -80,15 +95,14 @@ impl Streams {
 
     /// Has cookies set with the response to a request, unless that has passed already.
     pub fn set_cookies(&mut self, stream: StreamId, lines: Vec<String>) {
-        if let Some(passed) = self.passed.get_mut(&stream).filter(|passed| passed.watch.is_some()) {
+        if let Some(passed) = self.passed.get_mut(&stream).and_then(|entry| entry.passed.as_mut()) {
             passed.set_cookies = lines;
         }
     }
 
-    /// The response to a request is here: what it was waited for with.
-    pub fn respond(&mut self, stream: StreamId) -> Option<(Watch, Vec<String>)> {
-        let passed = self.passed.get_mut(&stream)?;
-        Some((passed.watch.take()?, std::mem::take(&mut passed.set_cookies)))
+    /// The response to a request is here; `None` when there is nothing to know about it.
+    pub fn respond(&mut self, stream: StreamId) -> Option<Passed> {
+        self.passed.get_mut(&stream)?.passed.take()
     }
 
     /// A request has ended, in whatever way.
@@ -96,11 +110,11 @@ impl Streams {
         if let Some(session) = self.waiting.remove(&stream) {
             return Ended::Abandoned(session);
         }
-        let Some(passed) = self.passed.remove(&stream) else { return Ended::Done };
-        if let Some(end) = passed.end {
+        let Some(Entry { passed, end }) = self.passed.remove(&stream) else { return Ended::Done };
+        if let Some(end) = end {
             self.ends.remove(&(end, stream));
         }
-        passed.watch.map_or(Ended::Done, Ended::Unanswered)
+        passed.and_then(|passed| passed.watch).map_or(Ended::Done, Ended::Unanswered)
     }
 
     /// The requests whose time is over; each is named once.

@@ -96,6 +96,27 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     refuses("/cache/refresh_ahead", json!("60s"), "cache.refresh_ahead", "not less than cache.max_ttl");
     refuses("/cache/shared_slots", json!(262_145), "cache.shared_slots", "0 to 262144");
     refuses("/cache/sign_out_paths", json!(["/a", "sign-out"]), "cache.sign_out_paths[1]", "can never match");
+    for (origin, mistake) in [
+        ("app.example", "no scheme"),
+        ("", "no scheme"),
+        ("://app.example", "no scheme"),
+        ("null", "no scheme"),
+        ("https://app.example/", "a path"),
+        ("https://app.example/app", "a path"),
+        ("https://app.example?x", "a path"),
+        ("https://*.example", "a wildcard"),
+        ("https://ada@app.example", "user information"),
+        ("https://bücher.example", "punycode"),
+        ("https://", "no host"),
+        ("https://app example", "no host"),
+        ("https://app.example:", "no host"),
+        ("https://app.example:x", "no host"),
+        ("https://app.example:70000", "no host"),
+        ("https://[::1", "no host"),
+        ("https://[app]", "no host"),
+    ] {
+        refuses("/csrf/trusted_origins", json!(["https://good.example", origin]), "csrf.trusted_origins[1]", mistake);
+    }
     refuses("/upstream/max_stream_age", json!("1h"), "upstream.max_stream_age", "token");
     refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
     refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
@@ -190,7 +211,6 @@ fn algorithms_follow_from_the_keys_when_none_are_listed() {
 #[test]
 fn key_of_a_later_version_is_refused_by_name() {
     for (pointer, path) in [
-        ("/csrf", "csrf"),
         ("/unauthenticated", "unauthenticated"),
         ("/report_only", "report_only"),
         ("/upstream/claim_headers", "upstream.claim_headers"),
@@ -356,4 +376,37 @@ fn fingerprint_tells_configurations_apart_and_not_their_spellings() {
     assert_eq!(ours, fingerprint(serde_json::to_string_pretty(&minimal()).unwrap().as_bytes()));
     assert_ne!(ours, fingerprint(minimal_with("/token/audiences", json!(["another"])).to_string().as_bytes()));
     assert_ne!(ours, fingerprint(minimal_with("/cache/max_ttl", json!("61s")).to_string().as_bytes()));
+}
+
+#[test]
+fn origin_is_trusted_as_a_browser_writes_it() {
+    for (written, sent) in [
+        ("https://app.example", "https://app.example"),
+        ("HTTPS://App.Example", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://localhost:10000", "http://localhost:10000"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("https://[::1]", "https://[::1]"),
+        ("capacitor://localhost", "capacitor://localhost"),
+    ] {
+        let config = read(&minimal_with("/csrf/trusted_origins", json!([written])));
+        assert_eq!(config.unwrap_or_else(|problems| panic!("{problems:?}")).origins.trusted, [sent]);
+    }
+}
+
+#[test]
+fn what_weakens_the_origin_check_is_warned_about() {
+    for (csrf, warnings) in [
+        (json!({}), 0),
+        (
+            json!({"trusted_origins": ["https://app.example", "http://localhost:3000", "http://127.0.0.1", "http://[::1]:1"]}),
+            0,
+        ),
+        (json!({"trusted_origins": ["http://app.example"]}), 1),
+        (json!({"insecure_allow_missing_origin": true, "insecure_disable": true}), 2),
+    ] {
+        let config = read(&minimal_with("/csrf", csrf)).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!(config.warnings.iter().filter(|warning| warning.starts_with("csrf.")).count(), warnings);
+    }
 }

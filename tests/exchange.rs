@@ -25,6 +25,7 @@ fn callout_holds_configuration_cookie_listed_fields_and_address_and_nothing_else
         .cookie("sid=abc; tracking=1; remember=yes")
         .with("authorization", "Bearer mine")
         .with("origin", "https://app.example")
+        .with("sec-fetch-site", "same-origin")
         .with("x-forwarded-for", "6.6.6.6")
         .with("x-custom", "1")
         .with("user-agent", "browser")

@@ -132,7 +132,7 @@ fn successful_request_to_a_path_that_signs_out_ends_its_session() {
         ("/api/auth/sign-in", 200, false),
     ] {
         let (mut world, token) = known(&minimal_with("/cache/sign_out_paths", paths.clone()));
-        let stream = world.request(request("POST", path).cookie("sid=abc"));
+        let stream = world.request(request("POST", path).cookie("sid=abc").with("sec-fetch-site", "same-origin"));
         world.respond(stream, &Reply::json(status, &json!({})));
         let expected = if ends { Fate::Waiting } else { passed(&token) };
         assert_eq!(ask(&mut world), expected, "{path} {status}");
@@ -357,6 +357,28 @@ fn what_the_backend_says_about_a_cookie_is_not_undone_by_what_the_auth_service_s
     world.answer(&rolling(Reply::token(&token)));
     let edits = world.respond(stream, &ok().with("set-cookie", "sid=; Max-Age=0"));
     assert_eq!(edits.set_cookies, ["remember=1; Path=/"]);
+}
+
+#[test]
+fn response_for_one_user_is_kept_from_caches_unless_the_backend_says_otherwise() {
+    let private = Some("private, no-store");
+    let config = minimal_with("/credentials", json!([{"bearer": {}}, {"session_cookie": {"names": ["sid"]}}]));
+    let (mut world, token) = known(&config);
+    let own = get("/api/x").with("authorization", format!("Bearer {token}"));
+    for (head, said, expected) in [
+        (head(), None, private),
+        (head(), Some(""), private),
+        (head(), Some("public, max-age=60"), None),
+        (own, None, private),
+        (get("/feed"), None, None),
+        (get("/api/auth/x").cookie("sid=abc"), None, None),
+        (get("/feed").cookie("sid=abc"), None, private),
+    ] {
+        let stream = world.request(head);
+        let reply = said.into_iter().fold(ok(), |reply, said| reply.with("cache-control", said));
+        assert_eq!(world.respond(stream, &reply).cache_control, expected);
+        assert_eq!(world.respond(stream, &reply).cache_control, None, "once");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What a response tells about its session, and how a session is forgotten by all workers of the process.
+//! What a response tells about its session, what it is given along, and how a session is forgotten by all
+//! workers of the process.
 
 use super::{Authenticator, ResponseEdits};
 use crate::flight::StreamId;
@@ -7,8 +8,12 @@ use crate::session::SessionKey;
 use crate::set_cookie::{SetCookie, lines};
 use crate::shared::sign_outs::News;
 use crate::stats::Counter;
-use crate::streams::{Ended, Watch};
+use crate::streams::{Ended, Passed, Watch};
 use crate::time::UnixTime;
+
+/// What caches are told where the backend says nothing. They hold responses to requests with an
+/// `Authorization` back by themselves (RFC 9111 §3.5), but these requests had none when they came by.
+const FOR_ONE_USER: &str = "private, no-store";
 
 /// The most `Set-Cookie` lines of a response that are looked at.
 const MAX_LINES: usize = 64;
@@ -22,20 +27,30 @@ impl Authenticator {
         fields: impl FnOnce() -> Vec<Field>,
         now: impl FnOnce() -> UnixTime,
     ) -> ResponseEdits {
-        let Some((watch, set_cookies)) = self.streams.respond(stream) else { return ResponseEdits::default() };
-        let (fields, now) = (fields(), now());
-        let ended = self.sessions_ended_by(&watch, &fields, now);
-        if !ended.is_empty() {
-            self.stats.count(Counter::ForgottenSignedOut);
-            self.forget(&ended);
-        } else if watch.authorised && status(&fields) == Some(401) {
-            self.dispute(watch.session, now);
+        let Some(Passed { watch, with_token, set_cookies }) = self.streams.respond(stream) else {
+            return ResponseEdits::default();
+        };
+        let fields = fields();
+        if let Some(watch) = watch {
+            self.heed(&watch, &fields, now());
         }
+        let cache_control = (with_token && !says_how_to_cache(&fields)).then_some(FOR_ONE_USER);
         // What the backend says about a cookie is newer than what the auth service said before it.
         let is_set = |line: &String| lines(&fields).any(|other| sets_same_cookie(line.as_bytes(), other));
         let set_cookies: Vec<String> = set_cookies.into_iter().filter(|line| !is_set(line)).collect();
         self.stats.add(Counter::SetCookiesRelayed, set_cookies.len());
-        ResponseEdits { set_cookies }
+        ResponseEdits { set_cookies, cache_control }
+    }
+
+    /// What a response tells of its session.
+    fn heed(&mut self, watch: &Watch, fields: &[Field], now: UnixTime) {
+        let ended = self.sessions_ended_by(watch, fields, now);
+        if !ended.is_empty() {
+            self.stats.count(Counter::ForgottenSignedOut);
+            self.forget(&ended);
+        } else if watch.authorised && status(fields) == Some(401) {
+            self.dispute(watch.session, now);
+        }
     }
 
     /// The sessions that are not what they were: all of the request's, when a cookie was cleared or replaced or
@@ -117,6 +132,10 @@ impl Authenticator {
             shared.forget(session);
         }
     }
+}
+
+fn says_how_to_cache(fields: &[Field]) -> bool {
+    fields.iter().any(|(name, value)| name == "cache-control" && !value.trim_ascii().is_empty())
 }
 
 fn status(fields: &[Field]) -> Option<u16> {

@@ -48,6 +48,8 @@ pub struct Outcome {
 pub struct ResponseEdits {
     /// The lines to add, each as a `Set-Cookie` field of its own.
     pub set_cookies: Vec<String>,
+    /// The `Cache-Control` to set.
+    pub cache_control: Option<&'static str>,
 }
 
 /// Whom to wake, so that what was decided is done soon and not at the next tick.

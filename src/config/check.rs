@@ -5,6 +5,7 @@
 //! module, because one problem is enough for none to.
 
 mod cache;
+mod csrf;
 mod exchange;
 mod routes;
 
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::cache::{limits, sign_out_paths};
+use self::csrf::origin_rules;
 use self::exchange::exchange_of;
 use self::routes::route_of;
 use super::names::is_token;
@@ -37,7 +39,8 @@ pub struct Problems(pub Vec<Problem>);
 /// Turns raw keys into a configuration.
 pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::default();
-    let warnings = warnings(&raw.token);
+    let mut warnings = warnings(&raw.token);
+    let origins = origin_rules(raw.csrf, &mut problems, &mut warnings);
     let credentials = credentials(raw.credentials, raw.upstream.remove_session_cookie, &mut problems);
     let takes_sessions = credentials.as_ref().is_some_and(|c| c.order.contains(&Kind::SessionCookie));
     let max_in_flight = raw.exchange.as_ref().map_or(DEFAULT_MAX_IN_FLIGHT, |exchange| exchange.max_in_flight);
@@ -68,6 +71,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
                 ends_with_token: raw.upstream.max_stream_age.is_some(),
                 keys,
                 token_rules,
+                origins,
                 routes,
                 warnings,
                 fingerprint,

@@ -38,12 +38,20 @@ pub struct RawConfig {
     pub routes: Vec<RawRoute>,
     #[serde(default)]
     pub upstream: RawUpstream,
-    #[serde(rename = "csrf")]
-    _csrf: Option<Unsupported>,
+    #[serde(default)]
+    pub csrf: RawCsrf,
     #[serde(rename = "unauthenticated")]
     _unauthenticated: Option<Unsupported>,
     #[serde(rename = "report_only")]
     _report_only: Option<Unsupported>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCsrf {
+    pub trusted_origins: Vec<String>,
+    pub insecure_allow_missing_origin: bool,
+    pub insecure_disable: bool,
 }
 
 #[derive(Deserialize)]

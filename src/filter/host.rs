@@ -119,6 +119,11 @@ pub fn set_cookie(line: &str) {
     let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, SET_COOKIE, line.as_bytes());
 }
 
+/// Sets the `Cache-Control` of the response that is passing.
+pub fn set_cache_control(value: &str) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, "cache-control", Some(value.as_bytes()));
+}
+
 /// Makes a callout; `None` when the host will not.
 pub fn dispatch(cluster: &str, callout: &Callout, timeout: Duration) -> Option<u32> {
     hostcalls::dispatch_http_call(cluster, callout.headers(), None, Vec::new(), timeout).ok()

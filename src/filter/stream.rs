@@ -58,6 +58,7 @@ impl HttpContext for FilterStream {
         if let Some(worker) = &self.worker {
             let edits = worker.authenticator.borrow_mut().on_response(self.id, host::response_fields, host::now);
             edits.set_cookies.iter().for_each(|line| host::set_cookie(line));
+            edits.cache_control.iter().for_each(|value| host::set_cache_control(value));
             worker.ring();
         }
         Action::Continue

@@ -224,6 +224,7 @@ fn callout_asks_for_no_upgrade_cve_2024_45810() {
     let mut world = World::with(&minimal());
     let head = get("/api/x").cookie("sid=abc");
     let head = head.with("upgrade", "websocket").with("connection", "Upgrade").with("te", "trailers");
+    let head = head.with("sec-fetch-site", "same-origin");
     world.request(head.with("transfer-encoding", "chunked").with("expect", "100-continue").with("content-length", "7"));
     let callout = world.callouts().remove(0);
     for name in ["upgrade", "connection", "te", "transfer-encoding", "expect", "content-length", "authorization"] {

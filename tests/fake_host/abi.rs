@@ -203,14 +203,16 @@ extern "C" fn proxy_remove_header_map_value(_: MapType, key: *const u8, key_size
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_replace_header_map_value(
-    _: MapType,
+    map: MapType,
     key: *const u8,
     key_size: usize,
     value: *const u8,
     value_size: usize,
 ) -> Status {
     called("proxy_replace_header_map_value", |host| {
-        let Some(fields) = current_fields(host) else { return Status::BadArgument };
+        let response = host.streams.get_mut(&host.effective).and_then(|stream| stream.response.as_mut());
+        let fields = if map == MapType::HttpResponseHeaders { response } else { current_fields(host) };
+        let Some(fields) = fields else { return Status::BadArgument };
         let name = text(key, key_size);
         fields.retain(|(n, _)| *n != name);
         fields.push((name, bytes(value, value_size).to_vec()));

@@ -1,0 +1,104 @@
+//! Which site a request comes from: whether a page of another site may have made the browser send it.
+//!
+//! A bearer is sent by whoever has it, a cookie by the browser for whoever asks. A backend that accepts
+//! bearers only has no protection against forged requests of its own; turning cookies into bearers takes
+//! that duty over (CWE-352). The rule is that of threats §1: what a browser says in `Origin` and
+//! `Sec-Fetch-Site`, which no page can choose, and never `Referer` (CVE-2025-24358).
+
+use crate::request::RequestHead;
+
+/// Which requests are taken for the site's own.
+#[derive(Debug, Default)]
+pub struct OriginRules {
+    /// Origins as browsers write them (RFC 6454 §6.2).
+    pub trusted: Vec<String>,
+    /// Whether a request that says nothing of where it comes from passes. Every browser says it.
+    pub allow_missing: bool,
+    /// Whether nothing is looked at.
+    pub disabled: bool,
+}
+
+/// Fields by which some backends take a request for one of another method. A page can have a form send a
+/// `GET` that is a `DELETE` to them.
+pub const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+impl OriginRules {
+    /// Whether a request with a cookie for its credential may have an effect.
+    ///
+    /// # Security
+    /// What cannot have one passes: `GET`, `HEAD` and `OPTIONS`, unless they open a WebSocket or another
+    /// upgrade, which no browser asks a preflight for. Everything else has to come from a trusted origin,
+    /// or from the origin it goes to as the browser vouches; an opaque origin never does
+    /// (GHSA-mq59-m269-xvcx), and nor does whoever says it twice.
+    pub fn admit(&self, head: &RequestHead<'_>) -> bool {
+        if self.disabled || is_harmless(head) {
+            return true;
+        }
+        let (Ok(origin), Ok(site)) = (head.only("origin"), head.only("sec-fetch-site")) else { return false };
+        match (origin, site) {
+            (Some(b"null"), _) => false,
+            (Some(origin), _) if self.trusted.iter().any(|trusted| trusted.as_bytes() == origin) => true,
+            (_, Some(site)) => site == b"same-origin",
+            (Some(_), None) => false,
+            (None, None) => self.allow_missing,
+        }
+    }
+}
+
+/// Methods are case-sensitive: `get` is whatever the backend makes of it.
+fn is_harmless(head: &RequestHead<'_>) -> bool {
+    let is_upgrade = [":protocol", "upgrade"].iter().any(|name| head.values(name).next().is_some());
+    matches!(head.method(), b"GET" | b"HEAD" | b"OPTIONS") && !is_upgrade
+}
+
+/// An origin as a browser would write it: lower case, without the port that goes without saying.
+///
+/// # Errors
+/// What is wrong with it, in words for the operator.
+pub fn normalised(written: &str) -> Result<String, &'static str> {
+    let lower = written.to_ascii_lowercase();
+    let (scheme, authority) =
+        lower.split_once("://").ok_or("has no scheme; write it like \"https://app.example.com\"")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
+        return Err("has no scheme; write it like \"https://app.example.com\"");
+    }
+    if authority.contains(['/', '?', '#']) {
+        return Err("has a path; an origin ends with its host or port, without a slash");
+    }
+    if authority.contains('*') {
+        return Err("has a wildcard; list each origin by itself");
+    }
+    if authority.contains('@') {
+        return Err("has user information; an origin is a scheme, a host and a port");
+    }
+    if !authority.is_ascii() {
+        return Err("has a letter that is not ASCII; write the host in punycode, as browsers send it");
+    }
+    let (host, port) = host_and_port(authority).ok_or("has no host, or a port that is not a number")?;
+    Ok(match (scheme, port) {
+        (_, None) | ("https", Some(443)) | ("http", Some(80)) => format!("{scheme}://{host}"),
+        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+    })
+}
+
+fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let is_address = authority.starts_with('[');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !is_address || host.ends_with(']') => (host, Some(port.parse().ok()?)),
+        _ => (authority, None),
+    };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_good = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_host),
+    };
+    is_good.then_some((host, port))
+}
+
+/// Whether an origin can be had by whoever sits on the way: `http`, and not this machine.
+pub fn can_be_forged(origin: &str) -> bool {
+    let Some(authority) = origin.strip_prefix("http://") else { return false };
+    let host = host_and_port(authority).map_or(authority, |(host, _)| host);
+    !matches!(host, "localhost" | "127.0.0.1" | "[::1]") && !host.ends_with(".localhost")
+}
