@@ -119,7 +119,7 @@ impl Authenticator {
             Ok(carried) => carried,
             Err(denial) => return self.refuse(denial),
         };
-        let mut stripped = Stripped::authorization(head).and_cookies(rest);
+        let mut stripped = Stripped::identity(head, &config.identity).and_authorization(head).and_cookies(rest);
         if is_cookie {
             if !config.origins.admit(head) {
                 return self.refuse(Denial::CrossOrigin);
@@ -262,7 +262,7 @@ impl Authenticator {
             return self.answer(stream, Denial::InsufficientScope);
         }
         let end = self.config.ends_with_token.then(|| token.expires());
-        match stripped.with_token(token, now) {
+        match stripped.with_token(token, &self.config.identity, now) {
             Ok(edits) => {
                 self.stats.count(counter);
                 self.streams.pass_with_token(stream, watch, end);
@@ -303,7 +303,8 @@ impl Authenticator {
         policy: &Policy,
         watch: Option<Watch>,
     ) -> Step {
-        let stripped = if policy.pass_authorization { Stripped::nothing() } else { Stripped::authorization(head) };
+        let stripped = Stripped::identity(head, &self.config.identity);
+        let stripped = if policy.pass_authorization { stripped } else { stripped.and_authorization(head) };
         match policy.anonymous() {
             Some(permit) => {
                 self.stats.count(Counter::AllowedOff);

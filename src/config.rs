@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cache;
 use crate::credential::Credentials;
 use crate::exchange::Exchange;
+use crate::identity::Identity;
 use crate::keys::KeySource;
 use crate::origin::OriginRules;
 use crate::path::RequestPath;
@@ -50,6 +51,8 @@ pub struct Config {
     pub keys: KeySource,
     /// What tokens have to be like.
     pub token_rules: Rc<TokenRules>,
+    /// The fields that tell the backend who the user is.
+    pub identity: Identity,
     /// Which requests with a cookie are taken for the site's own.
     pub origins: OriginRules,
     /// Which requests need a credential.

@@ -5,8 +5,9 @@
 //! of them there is no [`HeaderEdits`] and so no way upstream.
 
 use crate::cookie::Rest;
+use crate::identity::Identity;
 use crate::origin::METHOD_OVERRIDES;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, reads_as};
 use crate::routes::AnonymousPermit;
 use crate::time::UnixTime;
 use crate::token::VerifiedToken;
@@ -20,6 +21,7 @@ pub struct Stripped {
 /// The edits of a request that may pass.
 pub struct HeaderEdits {
     stripped: Stripped,
+    claims: Vec<(String, String)>,
     token: Option<VerifiedToken>,
 }
 
@@ -40,21 +42,20 @@ pub struct Expired;
 const AUTHORIZATION: &str = "authorization";
 
 impl Stripped {
-    /// Nothing is taken out.
-    pub const fn nothing() -> Self {
-        Self { removed: Vec::new(), cookie: Rest::Untouched }
+    /// What no client may tell the backend is taken out: who the user is, in the fields of `identity`.
+    pub fn identity(head: &RequestHead<'_>, identity: &Identity) -> Self {
+        Self { removed: named(head, |name| identity.strips(name)), cookie: Rest::Untouched }
     }
 
-    /// The client's own `Authorization` is taken out, in whatever spelling.
-    pub fn authorization(head: &RequestHead<'_>) -> Self {
-        let removed = head.spellings(AUTHORIZATION).map(str::to_owned).collect();
-        Self { removed, cookie: Rest::Untouched }
+    /// The client's own `Authorization` is taken out too, in whatever spelling.
+    pub fn and_authorization(mut self, head: &RequestHead<'_>) -> Self {
+        self.removed.extend(named(head, |name| reads_as(name, AUTHORIZATION)));
+        self
     }
 
     /// What would have the backend take the request for one of another method is taken out too.
     pub fn and_method_overrides(mut self, head: &RequestHead<'_>) -> Self {
-        let found = METHOD_OVERRIDES.iter().flat_map(|name| head.spellings(name)).map(str::to_owned);
-        self.removed.extend(found);
+        self.removed.extend(named(head, |name| METHOD_OVERRIDES.iter().any(|listed| reads_as(name, listed))));
         self
     }
 
@@ -63,31 +64,44 @@ impl Stripped {
         Self { cookie: rest, ..self }
     }
 
-    /// Lets the request pass with `token`.
+    /// Lets the request pass with `token`, and with what it says of the user.
     ///
     /// # Errors
     /// [`Expired`] when the token's life has ended by `now`, however it was obtained.
-    pub fn with_token(self, token: VerifiedToken, now: UnixTime) -> Result<HeaderEdits, Expired> {
-        if token.is_acceptable(now) { Ok(HeaderEdits { stripped: self, token: Some(token) }) } else { Err(Expired) }
+    pub fn with_token(self, token: VerifiedToken, identity: &Identity, now: UnixTime) -> Result<HeaderEdits, Expired> {
+        if !token.is_acceptable(now) {
+            return Err(Expired);
+        }
+        let claims = identity.values(&token).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(HeaderEdits { stripped: self, claims, token: Some(token) })
     }
 
     /// Lets the request pass without a credential, since a rule says so.
     pub fn anonymous(self, _rule: AnonymousPermit) -> HeaderEdits {
-        HeaderEdits { stripped: self, token: None }
+        HeaderEdits { stripped: self, claims: Vec::new(), token: None }
     }
+}
+
+fn named(head: &RequestHead<'_>, is_taken_out: impl Fn(&str) -> bool) -> Vec<String> {
+    head.names().filter(|name| is_taken_out(name)).map(str::to_owned).collect()
 }
 
 impl HeaderEdits {
     /// The changes, in the order to make them.
     pub fn iter(&self) -> impl Iterator<Item = Edit<'_>> {
-        let replaced = |name: &&String| self.token.is_none() || name.as_str() != AUTHORIZATION;
-        let removals = self.stripped.removed.iter().filter(replaced).map(|name| Edit::Remove(name));
+        let removals = self.stripped.removed.iter().filter(|name| !self.sets(name)).map(|name| Edit::Remove(name));
         let cookie = match &self.stripped.cookie {
             Rest::Untouched => None,
             Rest::Empty => Some(Edit::Remove("cookie")),
             Rest::Pairs(pairs) => Some(Edit::Replace("cookie", pairs)),
         };
+        let claims = self.claims.iter().map(|(name, value)| Edit::Replace(name, value.as_bytes()));
         let bearer = self.token.as_ref().map(|token| Edit::Replace(AUTHORIZATION, token.bearer()));
-        removals.chain(cookie).chain(bearer)
+        removals.chain(cookie).chain(claims).chain(bearer)
+    }
+
+    /// Whether the field is set, which takes every value of it out.
+    fn sets(&self, name: &str) -> bool {
+        (self.token.is_some() && name == AUTHORIZATION) || self.claims.iter().any(|(set, _)| set == name)
     }
 }

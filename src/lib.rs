@@ -43,6 +43,7 @@ pub mod exchange;
 mod filter;
 pub mod flight;
 pub mod health;
+pub mod identity;
 pub mod json;
 pub mod keys;
 pub mod origin;

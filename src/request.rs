@@ -74,10 +74,9 @@ impl<'a> RequestHead<'a> {
         values.next().is_some_and(joins_credentials) || values.next().is_some()
     }
 
-    /// The names under which the field called `name` was sent, spelled as the backend might read them:
-    /// case and `_` for `-` make no difference (CVE-2025-64484).
-    pub fn spellings(&self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().map(|(n, _)| n.as_str()).filter(move |n| reads_as(n, name))
+    /// The names of all fields, as they were sent.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
     }
 
     /// Whether this is a true CORS preflight, which browsers send without credentials (Fetch §3.2.2):
@@ -107,7 +106,12 @@ fn begins_with_scheme(part: &[u8]) -> bool {
     scheme.len() < part.len() && scheme.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn reads_as(sent: &str, name: &str) -> bool {
-    let canonical = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+/// A byte of a field name as a backend may read it.
+pub const fn canonical(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+/// Whether a field of the name `sent` may be read as one of the name `name`.
+pub fn reads_as(sent: &str, name: &str) -> bool {
     sent.len() == name.len() && sent.bytes().map(canonical).eq(name.bytes())
 }

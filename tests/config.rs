@@ -117,6 +117,30 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     ] {
         refuses("/csrf/trusted_origins", json!(["https://good.example", origin]), "csrf.trusted_origins[1]", mistake);
     }
+    for (name, pointer, mistake) in [
+        ("X-User", "/sub", "not a header name"),
+        ("x_user", "/sub", "not a header name"),
+        ("x user", "/sub", "not a header name"),
+        (":path", "/sub", "not a header name"),
+        ("", "/sub", "not a header name"),
+        ("authorization", "/sub", "leave it out"),
+        ("cookie", "/sub", "leave it out"),
+        ("content-length", "/sub", "leave it out"),
+        ("x-user", "sub", "does not start with"),
+        ("x-user", "", "does not start with"),
+    ] {
+        let path = format!("upstream.claim_headers.{name}");
+        refuses("/upstream/claim_headers", json!({ name: pointer }), &path, mistake);
+    }
+    for (name, mistake) in [
+        ("*", "every field"),
+        ("x_internal-*", "not a header name"),
+        ("X-Internal", "not a header name"),
+        ("x-*-y", "not a header name"),
+        ("host", "leave it out"),
+    ] {
+        refuses("/upstream/remove_headers", json!(["x-a", name]), "upstream.remove_headers[1]", mistake);
+    }
     refuses("/upstream/max_stream_age", json!("1h"), "upstream.max_stream_age", "token");
     refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
     refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
@@ -213,8 +237,6 @@ fn key_of_a_later_version_is_refused_by_name() {
     for (pointer, path) in [
         ("/unauthenticated", "unauthenticated"),
         ("/report_only", "report_only"),
-        ("/upstream/claim_headers", "upstream.claim_headers"),
-        ("/upstream/remove_headers", "upstream.remove_headers"),
         ("/routes/0/match/template", "routes[0].match.template"),
         ("/routes/0/match/hosts", "routes[0].match.hosts"),
     ] {

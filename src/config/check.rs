@@ -8,6 +8,7 @@ mod cache;
 mod csrf;
 mod exchange;
 mod routes;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -18,6 +19,7 @@ use self::cache::{limits, sign_out_paths};
 use self::csrf::origin_rules;
 use self::exchange::exchange_of;
 use self::routes::route_of;
+use self::upstream::identity;
 use super::names::is_token;
 use super::raw::{RawConfig, RawCredential, RawSessionCookie, RawToken, RawTokenCookie};
 use super::span::Span;
@@ -55,7 +57,8 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
     let routes = routes.map(|(i, route)| route_of(&format!("routes[{i}]"), route, &mut problems)).collect::<Vec<_>>();
     let routes: Option<Vec<Route>> = routes.into_iter().collect();
     let kept_claims = routes.iter().flatten().flat_map(|route| &route.policy.require).flat_map(|r| r.looks_at());
-    let kept_claims = kept_claims.map(str::to_owned).collect();
+    let identity = identity(&raw.upstream, &mut problems);
+    let kept_claims = kept_claims.map(str::to_owned).chain(identity.looks_at()).collect();
     let token = token_rules(raw.token, kept_claims, environment, &mut problems);
     match (credentials, cache, token, routes) {
         (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
@@ -71,6 +74,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
                 ends_with_token: raw.upstream.max_stream_age.is_some(),
                 keys,
                 token_rules,
+                identity,
                 origins,
                 routes,
                 warnings,

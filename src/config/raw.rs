@@ -204,10 +204,8 @@ pub struct RawMatch {
 #[serde(deny_unknown_fields, default)]
 pub struct RawUpstream {
     pub remove_session_cookie: bool,
-    #[serde(rename = "claim_headers")]
-    _claim_headers: Option<Unsupported>,
-    #[serde(rename = "remove_headers")]
-    _remove_headers: Option<Unsupported>,
+    pub claim_headers: BTreeMap<String, String>,
+    pub remove_headers: Vec<String>,
     pub max_stream_age: Option<MaxStreamAge>,
 }
 
@@ -270,7 +268,12 @@ impl Default for RawCache {
 
 impl Default for RawUpstream {
     fn default() -> Self {
-        Self { remove_session_cookie: true, _claim_headers: None, _remove_headers: None, max_stream_age: None }
+        Self {
+            remove_session_cookie: true,
+            claim_headers: BTreeMap::new(),
+            remove_headers: Vec::new(),
+            max_stream_age: None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::raw::{RawExchange, RawTokenSource};
 use crate::exchange::{Exchange, Method, StaticHeaders, TokenSource};
 
 /// Fields the exchange sets itself, or that must not leave this request.
-const NOT_FORWARDED: &[&str] = &[
+pub const NOT_FORWARDED: &[&str] = &[
     "authorization",
     "connection",
     "content-length",
