@@ -126,7 +126,8 @@ impl Authenticator {
             }
             stripped = stripped.and_method_overrides(head);
         }
-        let request = Waiter { stream, policy, stripped, watch: self.watch(head, &sessions) };
+        let sign_in = config.sign_in.as_ref().and_then(|sign_in| sign_in.location_for(head));
+        let request = Waiter { stream, policy, stripped, watch: self.watch(head, &sessions), sign_in };
         match credential {
             Credential::None => self.deny(request, Denial::NoCredential),
             Credential::Token(token) => self.decide_on_token(request, token, now),
@@ -257,7 +258,7 @@ impl Authenticator {
     /// Lets a request pass that proved who it is from, if that is enough for its route. What a route
     /// requires is looked at each time, also when the token was remembered (Oathkeeper CVE-2021-32701).
     fn admit(&mut self, request: Waiter, token: VerifiedToken, now: UnixTime, counter: Counter) -> Step {
-        let Waiter { stream, policy, stripped, watch } = request;
+        let Waiter { stream, policy, stripped, watch, .. } = request;
         if !policy.admits(&token) {
             return self.answer(stream, Denial::InsufficientScope);
         }
@@ -274,14 +275,20 @@ impl Authenticator {
 
     /// Denies a request, unless its route lets it pass without a credential.
     fn deny(&mut self, request: Waiter, denial: Denial) -> Step {
-        let Waiter { stream, policy, stripped, watch } = request;
+        let Waiter { stream, policy, stripped, watch, sign_in } = request;
         match policy.anonymous().filter(|_| denial.may_be_anonymous()) {
             Some(permit) => {
                 self.stats.count(Counter::AllowedAnonymous);
                 self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
                 Step::Continue(stripped.anonymous(permit))
             }
-            None => self.answer(stream, denial),
+            None => match (self.answer(stream, denial), sign_in.filter(|_| denial.asks_to_sign_in())) {
+                (_, Some(location)) => {
+                    self.stats.count(Counter::SentToSignIn);
+                    Step::Reply(LocalReply::redirect(location))
+                }
+                (answer, None) => answer,
+            },
         }
     }
 

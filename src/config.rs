@@ -27,6 +27,7 @@ use crate::path::RequestPath;
 use crate::request::RequestHead;
 use crate::routes::RouteTable;
 use crate::session::SessionKeys;
+use crate::sign_in::SignIn;
 use crate::token::verify::TokenRules;
 
 /// Everything the filter was told, checked.
@@ -51,6 +52,8 @@ pub struct Config {
     pub keys: KeySource,
     /// What tokens have to be like.
     pub token_rules: Rc<TokenRules>,
+    /// Where a browser without a session is sent.
+    pub sign_in: Option<SignIn>,
     /// The fields that tell the backend who the user is.
     pub identity: Identity,
     /// Which requests with a cookie are taken for the site's own.

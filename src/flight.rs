@@ -33,6 +33,8 @@ pub struct Waiter {
     pub stripped: Stripped,
     /// What its response may tell about its session.
     pub watch: Option<Watch>,
+    /// Where its browser is sent to sign in, if it is a navigation and there is such a place.
+    pub sign_in: Option<String>,
 }
 
 /// What is under way: exchanges, and tokens that wait for the keys to judge them by.

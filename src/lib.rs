@@ -55,6 +55,7 @@ pub mod secret;
 pub mod session;
 pub mod set_cookie;
 pub mod shared;
+pub mod sign_in;
 pub mod stats;
 pub mod streams;
 pub mod time;

@@ -94,6 +94,11 @@ impl Denial {
         }
     }
 
+    /// Whether signing in would help.
+    pub const fn asks_to_sign_in(self) -> bool {
+        matches!(self, Self::NoCredential | Self::MalformedSession | Self::SessionRefused)
+    }
+
     /// Whether it says nothing about the user: the auth service could not be asked.
     pub const fn is_outage(self) -> bool {
         matches!(self, Self::ExchangeFailed | Self::Overloaded | Self::Paused(_))
@@ -166,6 +171,12 @@ impl Denial {
 }
 
 impl LocalReply {
+    /// Sends a browser to the page to sign in.
+    pub fn redirect(location: String) -> Self {
+        let headers = vec![("location", location.into()), ("cache-control", "no-store".into())];
+        Self { status: 302, headers, body: String::new() }
+    }
+
     /// Sets cookies along with the answer, each on a line of its own.
     pub fn set_cookies(&mut self, lines: Vec<String>) {
         self.headers.extend(lines.into_iter().map(|line| (SET_COOKIE, line.into())));

@@ -67,6 +67,8 @@ counters! {
     DeniedPaused = "denied_paused",
     /// Refused with 503: the token from the auth service does not verify.
     DeniedUnverifiedToken = "denied_unverified_token",
+    /// Navigations without a session that were sent to sign in; each is counted by its reason too.
+    SentToSignIn = "sent_to_sign_in",
     /// Clients that went away while their request waited.
     Abandoned = "abandoned",
     /// Callouts made, retries included.

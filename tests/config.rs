@@ -141,6 +141,28 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     ] {
         refuses("/upstream/remove_headers", json!(["x-a", name]), "upstream.remove_headers[1]", mistake);
     }
+    for location in [
+        "",
+        "signin",
+        "//evil/signin",
+        "/sign in",
+        "/signin#top",
+        "ftp://x/signin",
+        "https://",
+        "https://a b/",
+        "javascript:x",
+    ] {
+        refuses(
+            "/unauthenticated/sign_in",
+            json!({"location": location}),
+            "unauthenticated.sign_in.location",
+            "neither a path",
+        );
+    }
+    for name in ["", "a b", "a&b", "a=b", "ü"] {
+        let sign_in = json!({"location": "/signin", "return_to_param": name});
+        refuses("/unauthenticated/sign_in", sign_in, "unauthenticated.sign_in.return_to_param", "not the name");
+    }
     refuses("/upstream/max_stream_age", json!("1h"), "upstream.max_stream_age", "token");
     refuses("/token/leeway", json!("6m"), "token.leeway", "\"5m\"");
     refuses("/token/algorithms", json!(["none"]), "token.algorithms[0]", "HS256");
@@ -235,7 +257,6 @@ fn algorithms_follow_from_the_keys_when_none_are_listed() {
 #[test]
 fn key_of_a_later_version_is_refused_by_name() {
     for (pointer, path) in [
-        ("/unauthenticated", "unauthenticated"),
         ("/report_only", "report_only"),
         ("/routes/0/match/template", "routes[0].match.template"),
         ("/routes/0/match/hosts", "routes[0].match.hosts"),
@@ -430,5 +451,17 @@ fn what_weakens_the_origin_check_is_warned_about() {
     ] {
         let config = read(&minimal_with("/csrf", csrf)).unwrap_or_else(|problems| panic!("{problems:?}"));
         assert_eq!(config.warnings.iter().filter(|warning| warning.starts_with("csrf.")).count(), warnings);
+    }
+}
+
+#[test]
+fn page_to_sign_in_that_needs_a_session_is_warned_about() {
+    for (location, warnings) in
+        [("/api/auth/sign-in", 0), ("/feed/sign-in?a=b", 0), ("/signin", 1), ("https://sso.example/signin", 0)]
+    {
+        let config = read(&minimal_with("/unauthenticated/sign_in", json!({"location": location})));
+        let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
+        let about = config.warnings.iter().filter(|warning| warning.starts_with("unauthenticated."));
+        assert_eq!(about.count(), warnings, "{location}");
     }
 }

@@ -8,6 +8,7 @@ mod cache;
 mod csrf;
 mod exchange;
 mod routes;
+mod sign_in;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use self::cache::{limits, sign_out_paths};
 use self::csrf::origin_rules;
 use self::exchange::exchange_of;
 use self::routes::route_of;
+use self::sign_in::sign_in;
 use self::upstream::identity;
 use super::names::is_token;
 use super::raw::{RawConfig, RawCredential, RawSessionCookie, RawToken, RawTokenCookie};
@@ -51,6 +53,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
         problems.add("exchange", "missing; a session_cookie needs cluster, authority and path of the auth service");
     }
     let exchange = raw.exchange.and_then(|exchange| exchange_of(exchange, &mut problems));
+    let sign_in = sign_in(raw.unauthenticated.sign_in, &mut problems);
     let cache = limits(&raw.cache, &mut problems);
     sign_out_paths(&raw.cache.sign_out_paths, &mut problems);
     let routes = raw.routes.into_iter().enumerate();
@@ -63,6 +66,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
     match (credentials, cache, token, routes) {
         (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
             let (token_rules, routes) = (Rc::new(rules), RouteTable::new(routes));
+            warnings.extend(sign_in.as_ref().and_then(|sign_in| sign_in::warning(sign_in, &routes)));
             Ok(Config {
                 credentials,
                 exchange,
@@ -74,6 +78,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
                 ends_with_token: raw.upstream.max_stream_age.is_some(),
                 keys,
                 token_rules,
+                sign_in,
                 identity,
                 origins,
                 routes,

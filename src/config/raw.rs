@@ -40,10 +40,24 @@ pub struct RawConfig {
     pub upstream: RawUpstream,
     #[serde(default)]
     pub csrf: RawCsrf,
-    #[serde(rename = "unauthenticated")]
-    _unauthenticated: Option<Unsupported>,
+    #[serde(default)]
+    pub unauthenticated: RawUnauthenticated,
     #[serde(rename = "report_only")]
     _report_only: Option<Unsupported>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUnauthenticated {
+    pub sign_in: Option<RawSignIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSignIn {
+    pub location: String,
+    #[serde(default = "default_return_to_param")]
+    pub return_to_param: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -307,6 +321,10 @@ fn default_no_session_statuses() -> BTreeSet<u16> {
 
 fn default_forward_headers() -> Vec<String> {
     strings(&["user-agent", "x-request-id", "traceparent", "tracestate", "b3"])
+}
+
+fn default_return_to_param() -> String {
+    "return_to".to_owned()
 }
 
 const fn default_max_in_flight() -> usize {
