@@ -5,7 +5,7 @@
 //! that duty over (CWE-352). The rule is that of threats §1: what a browser says in `Origin` and
 //! `Sec-Fetch-Site`, which no page can choose, and never `Referer` (CVE-2025-24358).
 
-use crate::request::RequestHead;
+use crate::request::{Repeated, RequestHead};
 
 /// Which requests are taken for the site's own.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl OriginRules {
         if self.disabled || is_harmless(head) {
             return true;
         }
-        let (Ok(origin), Ok(site)) = (head.only("origin"), head.only("sec-fetch-site")) else { return false };
+        let (Ok(origin), Ok(site)) = (single(head, "origin"), single(head, "sec-fetch-site")) else { return false };
         match (origin, site) {
             (Some(b"null"), _) => false,
             (Some(origin), _) if self.trusted.iter().any(|trusted| trusted.as_bytes() == origin) => true,
@@ -43,6 +43,13 @@ impl OriginRules {
             (None, None) => self.allow_missing,
         }
     }
+}
+
+/// The one value of a field. Envoy joins lines of the same name with a comma, which neither field's value has
+/// in itself.
+fn single<'a>(head: &RequestHead<'a>, name: &'a str) -> Result<Option<&'a [u8]>, Repeated> {
+    let value = head.only(name)?;
+    if value.is_some_and(|value| value.contains(&b',')) { Err(Repeated) } else { Ok(value) }
 }
 
 /// Methods are case-sensitive: `get` is whatever the backend makes of it.

@@ -52,7 +52,8 @@ fn expected(method: &str, upgrade: bool, origins: &[&str], sites: &[&str], allow
     if ["GET", "HEAD", "OPTIONS"].contains(&method) && !upgrade {
         return true;
     }
-    if origins.len() > 1 || sites.len() > 1 || origins == ["null"] {
+    let joined = origins.iter().chain(sites).any(|value| value.contains(','));
+    if origins.len() > 1 || sites.len() > 1 || joined || origins == ["null"] {
         return false;
     }
     if origins == [OURS] {

@@ -13,6 +13,8 @@ WHAT_TO_TRY = """
     curl -c jar {url}/api/auth/sign-up/email -H 'content-type: application/json' \\
       -d '{{"name": "Ada", "email": "ada@curl.example", "password": "correct horse", "softwareBackground": "Rust"}}'
     curl -b jar {url}/api/v1/auth/me                       # 200: the cookie was exchanged for a token
+    curl -b jar {url}/api/v1/sessions -H 'origin: {url}' -H 'content-type: application/json' -d '{{}}'
+                                                                   # 201; 403 without the origin, or with that of another site
     curl -i {url}/api/v1/auth/me                           # 401: no cookie
     curl -i http://localhost:{backend}/api/v1/auth/me -b jar       # the backend itself knows no cookies
     curl -b jar {url}/api/auth/sign-out -H 'origin: {url}' -H 'content-type: application/json' -d '{{}}'

@@ -52,6 +52,11 @@ def drive(stack: Stack, step) -> None:
     with step("A plain fetch can create a session"):
         expect(ada.post("/api/v1/sessions", {"title": "A blog post"}), 201)
 
+    with step("A page of another site cannot create one for her"):
+        elsewhere = {"origin": "https://elsewhere.example"}
+        expect(ada.post("/api/v1/sessions?as=elsewhere", {"title": "A blog post"}, elsewhere), 403)
+        require("?as=elsewhere" not in stack.backend.log(), "none of it in the backend's log")
+
     with step("An upload of 5 MB arrives whole"):
         answer = expect(ada.upload("/api/v1/documents/upload", FIVE_MEGABYTES), 200)
         require(answer.json()["bytes"] == FIVE_MEGABYTES, f"{FIVE_MEGABYTES} bytes counted by the backend")

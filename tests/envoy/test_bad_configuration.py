@@ -7,6 +7,7 @@ import pytest
 from harness.bootstrap import PLUGIN, bootstrap, plugin, remote_keys
 from harness.envoy import Envoy
 from harness.keys import SigningKey, key_set
+from harness.origin import TRUSTED
 from harness.updated import Updated
 
 
@@ -26,6 +27,11 @@ def exchange(**changes) -> dict:
 
 def cache(**changes) -> dict:
     return plugin(cache=changes)
+
+
+def trusted(origin: str) -> dict:
+    """One more trusted origin behind a good one."""
+    return plugin(csrf={"trusted_origins": [TRUSTED, origin]})
 
 
 def route(**rule) -> dict:
@@ -106,10 +112,40 @@ MISTAKES = {
         ["token.keys.secret_env", "NO_SUCH_VARIABLE", "host_env_keys"],
     ),
     "unknown_credential": (also({"api_key": {}}), ["credentials[0]", "api_key", "session_cookie"]),
-    "csrf": (plugin(csrf={"trusted_origins": ["https://app.example.com"]}), ["csrf", "not supported"]),
+    "origin_without_a_scheme": (trusted("app.example.com"), ["csrf.trusted_origins[1]", '"app.example.com"', "scheme", "https://"]),
+    "origin_with_a_port_for_a_scheme": (trusted("localhost:3000"), ["csrf.trusted_origins[1]", '"localhost:3000"', "scheme"]),
+    "origin_with_a_path": (trusted("https://app.example.com/app"), ["csrf.trusted_origins[1]", "https://app.example.com/app", "path"]),
+    "origin_with_a_slash": (trusted("https://app.example.com/"), ["csrf.trusted_origins[1]", '"https://app.example.com/"', "slash"]),
+    "origin_with_a_query": (trusted("https://app.example.com?x=1"), ["csrf.trusted_origins[1]", "https://app.example.com?x=1"]),
+    "origin_with_a_wildcard": (trusted("https://*.example.com"), ["csrf.trusted_origins[1]", '"https://*.example.com"', "wildcard"]),
+    "every_origin": (trusted("*"), ["csrf.trusted_origins[1]", '"*"']),
+    "origin_with_user_information": (
+        trusted("https://user@app.example.com"),
+        ["csrf.trusted_origins[1]", '"https://user@app.example.com"', "user information"],
+    ),
+    "opaque_origin": (trusted("null"), ["csrf.trusted_origins[1]", '"null"']),
+    "origin_with_a_space": (trusted("https://app.example.com "), ["csrf.trusted_origins[1]", '"https://app.example.com "']),
+    "two_origins_in_one": (trusted("https://a.example https://b.example"), ["csrf.trusted_origins[1]", "a.example https"]),
+    "two_origins_with_a_comma": (trusted("https://a.example,https://b.example"), ["csrf.trusted_origins[1]", "https://a.example,"]),
+    "origin_that_is_not_ascii": (trusted("https://bücher.example"), ["csrf.trusted_origins[1]", "punycode"]),
+    "empty_origin": (trusted(""), ["csrf.trusted_origins[1]", '""']),
+    "origin_without_a_host": (trusted("https://"), ["csrf.trusted_origins[1]", '"https://"', "host"]),
+    "origin_with_a_port_that_is_none": (trusted("https://app.example.com:port"), ["csrf.trusted_origins[1]", ":port", "port"]),
+    "origin_with_a_port_beyond_all": (trusted("https://app.example.com:65536"), ["csrf.trusted_origins[1]", ":65536", "port"]),
+    "one_origin_as_text": (plugin(csrf={"trusted_origins": TRUSTED}), ["csrf.trusted_origins", TRUSTED]),
+    "origins_of_no_list": (plugin(csrf={"trusted_origins": None}), ["csrf.trusted_origins", "null"]),
+    "missing_origin_in_words": (
+        plugin(csrf={"insecure_allow_missing_origin": "yes"}),
+        ["csrf.insecure_allow_missing_origin", "yes"],
+    ),
+    "check_turned_off_with_a_number": (plugin(csrf={"insecure_disable": 1}), ["csrf.insecure_disable", "1"]),
+    "check_turned_off_by_a_gentler_name": (plugin(csrf={"disable": True}), ["csrf", "disable", "insecure_disable"]),
+    "misspelt_key_of_csrf": (plugin(csrf={"trusted_origin": [TRUSTED]}), ["csrf", "trusted_origin", "trusted_origins"]),
     "report_only": (plugin(report_only=True), ["report_only", "not supported"]),
-    "claim_headers": (plugin(upstream={"claim_headers": {"x-user-id": "/sub"}}), ["upstream.claim_headers", "not supported"]),
-    "removed_headers": (plugin(upstream={"remove_headers": ["x-internal"]}), ["upstream.remove_headers", "not supported"]),
+    "claim_without_a_pointer": (plugin(upstream={"claim_headers": {"x-user-id": "sub"}}), ["upstream.claim_headers.x-user-id", "/sub"]),
+    "claim_as_a_cookie": (plugin(upstream={"claim_headers": {"cookie": "/sub"}}), ["upstream.claim_headers.cookie", "leave it out"]),
+    "every_header_removed": (plugin(upstream={"remove_headers": ["*"]}), ["upstream.remove_headers[0]", "prefix"]),
+    "sign_in_elsewhere": (plugin(unauthenticated={"sign_in": {"location": "//evil"}}), ["unauthenticated.sign_in.location", "/signin"]),
     "template": (route(match={"template": "/users/{id}"}), ["routes[0].match.template", "not supported"]),
     "algorithm_none": (plugin(token={"algorithms": ["none"]}), ["token.algorithms[0]", "none", "HS256"]),
     "algorithm_for_public_keys": (plugin(token={"algorithms": ["HS256", "RS256"]}), ["token.algorithms[1]", "RS256", "jwks"]),
@@ -263,7 +299,10 @@ def start_refused(auth, backend, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("mistake", ["misspelt_key", "timeout_too_long", "unknown_auth_mode", "no_credentials", "csrf"])
+STOPPING = ["misspelt_key", "timeout_too_long", "unknown_auth_mode", "no_credentials", "report_only", "origin_with_a_wildcard"]
+
+
+@pytest.mark.parametrize("mistake", STOPPING)
 def test_envoy_does_not_start_with_a_mistake(start_refused, mistake):
     configuration, named = MISTAKES[mistake]
     complaints = start_refused(configuration)

@@ -16,8 +16,8 @@ GAUGES = {IN_FLIGHT, "session_bearer_cache_entries", "session_bearer_host_algori
 COUNTERS = """
     allowed_hit allowed_shared allowed_stale allowed_miss allowed_verified allowed_anonymous allowed_off
     denied_malformed_request denied_repeated_authorization denied_conflicting_cookies denied_no_credential denied_malformed_session
-    denied_session_refused denied_invalid_token denied_insufficient_scope denied_keys_unavailable denied_exchange_failed denied_overloaded
-    denied_paused denied_unverified_token abandoned
+    denied_session_refused denied_invalid_token denied_cross_origin denied_insufficient_scope denied_keys_unavailable denied_exchange_failed
+    denied_overloaded denied_paused denied_unverified_token abandoned
     exchange_callouts exchange_token exchange_no_session exchange_unverified_token exchange_not_sent exchange_reset exchange_timeout
     exchange_server_error exchange_unexpected_status exchange_unreadable exchange_throttled exchange_refreshes
     cache_evicted forgotten_signed_out forgotten_upstream_401 forgotten_here_only set_cookies_relayed streams_closed
@@ -50,8 +50,8 @@ def test_every_counter_is_there_before_it_is_needed(counted):
     assert values(counted).keys() >= GAUGES
 
 
-def ask(connection, path, cookie, *headers):
-    connection.send(head(path, ("cookie", cookie.encode()), *headers))
+def ask(connection, path, cookie, *headers, method="GET"):
+    connection.send(head(path, ("cookie", cookie.encode()), *headers, method=method))
     return connection.read().status
 
 
@@ -114,6 +114,14 @@ def test_outcome_moves_exactly_its_counters(auth, connection, target, moves, scr
     answered = ask(connection, target(prefix), cookie, *headers)
     moves(*counters)
     assert answered == status
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/optional"])
+def test_request_that_another_site_may_have_sent_is_counted_and_not_as_anything_else(auth, connection, target, moves, prefix):
+    cookie, no_body = auth.sign_in().cookie, ("content-length", b"0")
+    for origin in ([], [("origin", b"https://elsewhere.example")], [("origin", b"null")]):
+        assert ask(connection, target(prefix), cookie, *origin, no_body, method="POST") == 403
+    moves("denied_cross_origin*3")
 
 
 def test_hits_are_counted_apart_from_the_miss_before_them(auth, connection, target, moves):

@@ -9,6 +9,7 @@ import stack
 from harness import answers, tokens
 from harness.bootstrap import add_cluster
 from harness.keys import SigningKey, key_set
+from harness.origin import OWN_PAGE
 from harness.presets import preset
 from harness.problem import assert_anonymous, assert_problem
 
@@ -73,9 +74,17 @@ class TestTokenInACookieAndInAHeader:
 
     def test_fetch_with_cookies_alone_reaches_the_backend_with_a_bearer(self, client, target):
         token = tokens.mint()
-        upstream = client.request("POST", target("/api/v1/sessions"), cookie=f"access_token={token}; theme=dark").upstream
+        answer = client.request("POST", target("/api/v1/sessions"), cookie=f"access_token={token}; theme=dark", headers=[OWN_PAGE])
+        upstream = answer.upstream
         assert upstream.values("authorization") == [f"Bearer {token}"]
         assert upstream.values("cookie") == ["theme=dark"]
+
+    def test_page_of_another_site_cannot_use_the_cookie_and_the_header_needs_no_origin(self, backend, client, target):
+        token, path, elsewhere = tokens.mint(), target("/api/v1/sessions"), [("origin", "https://elsewhere.example")]
+        assert_problem(client.request("POST", path, cookie=f"access_token={token}", headers=elsewhere), 403)
+        assert backend.requests(path) == []
+        answer = client.request("POST", path, authorization=f"Bearer {token}", headers=elsewhere)
+        assert answer.upstream.values("authorization") == [f"Bearer {token}"]
 
     def test_axios_with_a_header_and_cookies_reaches_the_backend_with_the_header(self, client, target):
         in_header, in_cookie = tokens.mint(jti="header"), tokens.mint(jti="cookie")

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from harness.origin import OWN_PAGE
 from harness.problem import assert_anonymous, assert_problem
 
 
@@ -49,7 +50,7 @@ def test_request_arrives_otherwise_unchanged(auth, client, target):
     session = auth.sign_in()
     path = target() + "?q=%2F+%20&q=2;x"
     body = os.urandom(1000)
-    headers = [("x-custom", "a"), ("x-custom", "b"), ("content-type", "application/octet-stream"), ("x-session", "kept")]
+    headers = [("x-custom", "a"), ("x-custom", "b"), ("content-type", "application/octet-stream"), ("x-session", "kept"), OWN_PAGE]
     upstream = client.request("PUT", path, cookie=session.cookie, headers=headers, body=body).upstream
     assert upstream.values("authorization") == [session.bearer]
     assert (upstream.method, upstream.target) == ("PUT", path)
@@ -57,6 +58,7 @@ def test_request_arrives_otherwise_unchanged(auth, client, target):
     assert upstream.values("x-custom") == ["a", "b"]
     assert upstream.values("content-type") == ["application/octet-stream"]
     assert upstream.values("x-session") == ["kept"]
+    assert upstream.values("origin") == [OWN_PAGE[1].decode()]
 
 
 def test_backends_answer_arrives_unchanged(auth, client, target):

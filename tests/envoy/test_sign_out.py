@@ -14,6 +14,7 @@ from harness.counts import WITHIN_SECONDS, values
 from harness.crowd import Crowd
 from harness.eventually import eventually
 from harness.http2_connection import Http2Connection
+from harness.origin import OWN_PAGE
 from harness.problem import assert_problem
 from harness.workers import balanced
 
@@ -92,7 +93,7 @@ def ask(crowd, session):
 
 
 def ask_on(connection, session, target="/api/asked", *headers, method="GET"):
-    connection.send(head(target, carrying(session), *headers, method=method))
+    connection.send(head(target, carrying(session), OWN_PAGE, *headers, method=method))
     return connection.read()
 
 
@@ -215,7 +216,7 @@ def test_client_that_hangs_up_before_the_response_is_signed_out_all_the_same(bac
     gate, path = answers.Gate(), target(f"{path}?")
     backend.script(path, gate.before(answers.status(200)))
     with crowd.client.open() as connection:
-        connection.send(head(path, carrying(session), ("content-length", b"0"), method="POST"))
+        connection.send(head(path, carrying(session), OWN_PAGE, ("content-length", b"0"), method="POST"))
         eventually(lambda: backend.requests(path), what="the sign-out at the backend")
     try:
         assert_forgotten_everywhere(crowd, session, time.monotonic())

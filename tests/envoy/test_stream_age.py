@@ -13,6 +13,7 @@ from harness.counts import WITHIN_SECONDS, values
 from harness.eventually import eventually
 from harness.http2_backend import Http2Backend
 from harness.http2_connection import Http2Connection
+from harness.origin import OWN_PAGE, TRUSTED
 from harness.stream import Stream
 
 WITHIN_CLOSE_SECONDS = 2
@@ -20,9 +21,12 @@ DELAYED_CLOSE_SECONDS = 1  # Envoy's own delayed_close_timeout: an HTTP/1 client
 PIECE_SECONDS = 5 * endless.EVERY_SECONDS  # the last byte came at most so long before the end
 CLOSED = "session_bearer_streams_closed"
 CREDENTIALS = [{"bearer": {}}, {"token_cookie": {"names": ["access_token"]}}, *PLUGIN["credentials"]]
-UPGRADE = [("connection", b"upgrade"), ("upgrade", b"websocket"), ("sec-websocket-version", b"13"), ("sec-websocket-key", b"dGVzdHM=")]
-KINDS = {"web_socket": (endless.web_socket, UPGRADE, 101), "events": (endless.events, [("accept", b"text/event-stream")], 200)}
-GRPC = ("content-type", "application/grpc"), ("te", "trailers")
+UPGRADE = ("connection", b"upgrade"), ("upgrade", b"websocket"), ("sec-websocket-version", b"13"), ("sec-websocket-key", b"dGVzdHM=")
+KINDS = {
+    "web_socket": (endless.web_socket, [*UPGRADE, OWN_PAGE], 101),
+    "events": (endless.events, [("accept", b"text/event-stream")], 200),
+}
+GRPC = ("content-type", "application/grpc"), ("te", "trailers"), ("origin", TRUSTED)
 TARGETS = itertools.count(1)
 
 

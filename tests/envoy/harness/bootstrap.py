@@ -7,7 +7,7 @@ import json
 
 import stack
 
-from . import tokens
+from . import origin, tokens
 
 STRUCT = "type.googleapis.com/google.protobuf.Struct"
 STRING = "type.googleapis.com/google.protobuf.StringValue"
@@ -29,6 +29,7 @@ PLUGIN = {
         {"match": {"path": "/read-only", "methods": ["GET"]}, "auth": "optional"},
         {"match": {"prefix": "/"}, "auth": "required"},
     ],
+    "csrf": {"trusted_origins": [origin.TRUSTED]},
 }
 
 

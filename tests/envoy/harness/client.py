@@ -132,22 +132,22 @@ class Connection:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def read(self) -> Answer:
-        """One whole response."""
+    def read(self, *, to: str = "GET") -> Answer:
+        """One whole response, to a request of this method."""
         status = int(self._line().split(b" ", 2)[1])
         headers = []
         while line := self._line():
             name, _, value = line.partition(b":")
             headers.append((name.decode("latin-1").lower(), value.strip().decode("latin-1")))
         fields = dict(headers)
-        if fields.get("transfer-encoding") == "chunked":
+        if fields.get("transfer-encoding") == "chunked" and to != "HEAD":
             body = b""
             while size := int(self._line(), 16):
                 body += self._file.read(size)
                 self._line()
             self._line()
         else:
-            body = self._file.read(int(fields.get("content-length", 0)))
+            body = self._file.read(int(fields.get("content-length", 0)) if to != "HEAD" else 0)
         return Answer(status, headers, body)
 
     def close(self) -> None:

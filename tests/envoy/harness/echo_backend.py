@@ -53,5 +53,6 @@ class EchoBackend(Server):
         for header in request.values("x-answer-header"):
             name, _, value = header.decode("latin-1").partition(":")
             headers.append((name, value))
-        writer.write(response(status, headers, json.dumps(echo).encode()))
+        body = b"" if request.method == "HEAD" or status in (204, 304) else json.dumps(echo).encode()
+        writer.write(response(status, headers, body))
         await writer.drain()
