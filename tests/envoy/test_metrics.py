@@ -17,7 +17,7 @@ COUNTERS = """
     allowed_hit allowed_shared allowed_stale allowed_miss allowed_verified allowed_anonymous allowed_off
     denied_malformed_request denied_repeated_authorization denied_conflicting_cookies denied_no_credential denied_malformed_session
     denied_session_refused denied_invalid_token denied_cross_origin denied_insufficient_scope denied_keys_unavailable denied_exchange_failed
-    denied_overloaded denied_paused denied_unverified_token abandoned
+    denied_overloaded denied_paused denied_unverified_token sent_to_sign_in abandoned
     exchange_callouts exchange_token exchange_no_session exchange_unverified_token exchange_not_sent exchange_reset exchange_timeout
     exchange_server_error exchange_unexpected_status exchange_unreadable exchange_throttled exchange_refreshes
     cache_evicted forgotten_signed_out forgotten_upstream_401 forgotten_here_only set_cookies_relayed streams_closed
