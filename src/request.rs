@@ -47,6 +47,22 @@ impl<'a> RequestHead<'a> {
         self.target
     }
 
+    /// The host the request is for, in lower case, without port and without the dot at the end that DNS
+    /// allows; `None` when there is none, or more than one.
+    ///
+    /// # Security
+    /// The client chooses it. Spellings that reach the same virtual host are the same here (Istio
+    /// CVE-2021-39155).
+    pub fn host(&self) -> Option<String> {
+        let authority = std::str::from_utf8(self.only(":authority").ok()??).ok()?.to_ascii_lowercase();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority.as_str(),
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        (!host.is_empty()).then(|| host.to_owned())
+    }
+
     /// All values of the field called `name`, in order.
     pub fn values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.fields.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())

@@ -29,6 +29,8 @@ pub struct Route {
     pub path: PathMatch,
     /// The methods it is about, case-sensitive (RFC 9110 §9.1); empty for all.
     pub methods: Vec<String>,
+    /// The hosts it is about, in lower case, without port; empty for all.
+    pub hosts: Vec<String>,
     /// What it demands, and what it lets pass.
     pub policy: Policy,
 }
@@ -51,6 +53,8 @@ pub enum PathMatch {
     Exact(String),
     /// This path and all below it; `/api` is not a prefix of `/apix`.
     Prefix(String),
+    /// Paths of these segments; `None` stands for any one that is not empty.
+    Template(Vec<Option<String>>),
 }
 
 /// The rules in the order they are written.
@@ -103,7 +107,9 @@ impl RouteTable {
             return Policy::PREFLIGHT;
         }
         let path = RequestPath::parse(head.target());
-        let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), path));
+        let asks_for_host = self.0.iter().any(|route| !route.hosts.is_empty());
+        let host = if asks_for_host { head.host() } else { None };
+        let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), host.as_deref(), path));
         let Some(decoded) = path.plain() else {
             return match path.readings() {
                 Some(readings) => self.required_of(readings.iter().filter_map(|reading| first(reading))),
@@ -132,8 +138,10 @@ impl RouteTable {
 }
 
 impl Route {
-    fn matches(&self, method: &[u8], path: &[u8]) -> bool {
-        self.path.matches(path) && (self.methods.is_empty() || self.methods.iter().any(|m| m.as_bytes() == method))
+    fn matches(&self, method: &[u8], host: Option<&str>, path: &[u8]) -> bool {
+        let has_method = self.methods.is_empty() || self.methods.iter().any(|listed| listed.as_bytes() == method);
+        let has_host = self.hosts.is_empty() || self.hosts.iter().any(|listed| Some(listed.as_str()) == host);
+        has_method && has_host && self.path.matches(path)
     }
 }
 
@@ -144,6 +152,15 @@ impl PathMatch {
             Self::Prefix(prefix) => {
                 let whole = prefix.trim_end_matches('/').as_bytes();
                 path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            }
+            Self::Template(template) => {
+                let Some(path) = path.strip_prefix(b"/") else { return false };
+                let fits = |(segment, sent): (&Option<String>, &[u8])| match segment {
+                    Some(literal) => literal.as_bytes() == sent,
+                    None => !sent.is_empty(),
+                };
+                let sent: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
+                template.len() == sent.len() && template.iter().zip(sent).all(fits)
             }
         }
     }

@@ -9,7 +9,13 @@ use session_bearer::routes::{Auth, PathMatch, Policy, Route, RouteTable};
 
 fn route(path: PathMatch, methods: &[&str], auth: Auth) -> Route {
     let methods = methods.iter().map(|&method| method.to_owned()).collect();
-    Route { path, methods, policy: Policy { auth, ..Policy::REQUIRED } }
+    Route { path, methods, hosts: Vec::new(), policy: Policy { auth, ..Policy::REQUIRED } }
+}
+
+/// A template, with `*` for a segment that is named.
+fn template(path: &str) -> PathMatch {
+    let segment = |segment: &str| (segment != "*").then(|| segment.to_owned());
+    PathMatch::Template(path.trim_start_matches('/').split('/').map(segment).collect())
 }
 
 fn prefix(path: &str) -> PathMatch {
@@ -156,5 +162,79 @@ fn plain_path_is_the_decoded_one() {
         ("/a%2fb", None),
     ] {
         assert_eq!(RequestPath::parse(target.as_bytes()).plain(), plain, "{target}");
+    }
+}
+
+#[test]
+fn template_matches_whole_segments_that_are_not_empty() {
+    let table = RouteTable::new(vec![
+        route(template("/users/*/posts"), &["GET"], Auth::Off),
+        route(template("/*"), &[], Auth::Optional),
+    ]);
+    for (path, auth) in [
+        ("/users/7/posts", Auth::Off),
+        ("/users/%37/posts", Auth::Off),
+        ("/users/a.b~c/posts?x=y", Auth::Off),
+        ("/users/{id}/posts", Auth::Off),
+        ("/users//posts", Auth::Required),
+        ("/users/7/posts/", Auth::Required),
+        ("/users/7/8/posts", Auth::Required),
+        ("/users/7%2F8/posts", Auth::Required),
+        ("/users/../posts", Auth::Required),
+        ("/users/7/Posts", Auth::Required),
+        ("/users/7", Auth::Required),
+        ("/users", Auth::Optional),
+        ("/", Auth::Required),
+    ] {
+        let head = request("GET", path);
+        assert_eq!(table.find(&RequestHead::new(&head.0).unwrap()).auth, auth, "{path}");
+    }
+    let post = request("POST", "/users/7/posts");
+    assert_eq!(table.find(&RequestHead::new(&post.0).unwrap()).auth, Auth::Required);
+}
+
+#[test]
+fn host_counts_however_it_is_spelled_and_only_where_there_is_one() {
+    let mut on_host = route(prefix("/"), &[], Auth::Off);
+    on_host.hosts = vec!["public.example".to_owned(), "[::1]".to_owned()];
+    let table = RouteTable::new(vec![on_host]);
+    for (authorities, auth) in [
+        (&["public.example"][..], Auth::Off),
+        (&["PUBLIC.example"], Auth::Off),
+        (&["public.example:443"], Auth::Off),
+        (&["public.example."], Auth::Off),
+        (&["public.example.:8080"], Auth::Off),
+        (&["[::1]"], Auth::Off),
+        (&["[::1]:8080"], Auth::Off),
+        (&["public.example.evil"], Auth::Required),
+        (&["xpublic.example"], Auth::Required),
+        (&["user@public.example"], Auth::Required),
+        (&["public.example/"], Auth::Required),
+        (&[" public.example"], Auth::Required),
+        (&["\u{e9}"], Auth::Required),
+        (&[""], Auth::Required),
+        (&[":443"], Auth::Required),
+        (&[], Auth::Required),
+        (&["public.example", "private.example"], Auth::Required),
+        (&["public.example", "public.example"], Auth::Required),
+    ] {
+        let mut head = request("GET", "/x");
+        head.0.retain(|(name, _)| name != ":authority");
+        let head = authorities.iter().fold(head, |head, authority| head.with(":authority", authority));
+        let found = table.find(&RequestHead::new(&head.0).unwrap()).auth;
+        assert_eq!(found, auth, "{authorities:?}");
+    }
+}
+
+#[test]
+fn requirement_of_a_host_holds_however_the_host_is_spelled() {
+    let mut admin = route(prefix("/"), &[], Auth::Required);
+    admin.hosts = vec!["admin.example".to_owned()];
+    let table = RouteTable::new(vec![admin, route(prefix("/"), &[], Auth::Off)]);
+    for authority in ["admin.example", "Admin.Example:443", "admin.example.", "admin.example.:1"] {
+        let mut head = request("GET", "/x");
+        head.0.retain(|(name, _)| name != ":authority");
+        let head = head.with(":authority", authority);
+        assert_eq!(table.find(&RequestHead::new(&head.0).unwrap()).auth, Auth::Required, "{authority}");
     }
 }

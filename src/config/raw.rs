@@ -208,10 +208,9 @@ pub struct RawMatch {
     pub prefix: Option<String>,
     #[serde(default)]
     pub methods: Vec<String>,
-    #[serde(rename = "template")]
-    _template: Option<Unsupported>,
-    #[serde(rename = "hosts")]
-    _hosts: Option<Unsupported>,
+    pub template: Option<String>,
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]

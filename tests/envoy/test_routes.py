@@ -119,3 +119,32 @@ def test_route_matched_by_nothing_is_required(start_envoy, backend, target):
     assert_problem(client.get(path), 401)
     assert backend.requests(path) == []
     assert_anonymous(client.get(target("/off")))
+
+
+@pytest.fixture(scope="module")
+def by_template_and_host(start_envoy):
+    routes = [
+        {"match": {"template": "/users/{id}/posts", "methods": ["GET"]}, "auth": "off"},
+        {"match": {"prefix": "/", "hosts": ["public.example"]}, "auth": "off"},
+    ]
+    return start_envoy(plugin(routes=routes)).client()
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "passes"),
+    [
+        ("/users/7/posts", "localhost", True),
+        ("/users/7/posts?x=1", "localhost", True),
+        ("/users/7/8/posts", "localhost", False),
+        ("/users/7/posts/", "localhost", False),
+        ("/users/7", "localhost", False),
+        ("/anything", "public.example", True),
+        ("/anything", "PUBLIC.Example:8443", True),
+        ("/anything", "public.example.", True),
+        ("/anything", "public.example.evil", False),
+        ("/anything", "private.example", False),
+    ],
+)
+def test_template_and_host_match_whole_and_in_any_spelling(by_template_and_host, path, host, passes):
+    request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
+    assert by_template_and_host.raw(request).status == (200 if passes else 401)

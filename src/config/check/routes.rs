@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Problems, numbered};
-use crate::config::names::is_token;
+use crate::config::names::{is_authority, is_token};
 use crate::config::raw::{RawMatch, RawRequire, RawRoute};
 use crate::path::RequestPath;
 use crate::routes::{Auth, PathMatch, Policy, Route};
@@ -21,10 +21,12 @@ pub fn route_of(path: &str, raw: RawRoute, problems: &mut Problems) -> Option<Ro
             );
         }
     }
+    check_hosts(path, &raw.matched.hosts, problems);
     let require = raw.require.map(|require| requirement(path, raw.auth, require, problems));
     Some(Route {
         path: path_match(&format!("{path}.match"), &raw.matched, problems)?,
         methods: raw.matched.methods,
+        hosts: raw.matched.hosts,
         policy: Policy {
             auth: raw.auth,
             pass_authorization: raw.pass_authorization,
@@ -50,18 +52,51 @@ fn requirement(path: &str, auth: Auth, raw: RawRequire, problems: &mut Problems)
 }
 
 fn path_match(path: &str, raw: &RawMatch, problems: &mut Problems) -> Option<PathMatch> {
-    let (key, pattern, matched) = match (&raw.path, &raw.prefix) {
-        (Some(exact), None) => ("path", exact, PathMatch::Exact(exact.clone())),
-        (None, Some(prefix)) => ("prefix", prefix, PathMatch::Prefix(prefix.clone())),
-        (None, None) => return problems.refuse(path, "needs a path or a prefix"),
-        (Some(_), Some(_)) => return problems.refuse(path, "has both path and prefix; keep one"),
+    let (key, pattern, matched) = match (&raw.path, &raw.prefix, &raw.template) {
+        (Some(exact), None, None) => ("path", exact, PathMatch::Exact(exact.clone())),
+        (None, Some(prefix), None) => ("prefix", prefix, PathMatch::Prefix(prefix.clone())),
+        (None, None, Some(template)) => match template_of(template) {
+            Some(segments) => ("template", template, PathMatch::Template(segments)),
+            None => {
+                let text = format!(
+                    "{template:?} has a brace that is not around a whole segment, as in \"/users/{{id}}/posts\""
+                );
+                return problems.refuse(format!("{path}.template"), text);
+            }
+        },
+        (None, None, None) => return problems.refuse(path, "needs a path, a prefix or a template"),
+        _ => return problems.refuse(path, "has more than one of path, prefix and template; keep one"),
     };
-    let can_match = RequestPath::parse(pattern.as_bytes()).plain() == Some(pattern.as_str());
-    if !can_match {
+    // Without its braces a template is a path that it matches.
+    let example = if key == "template" { pattern.replace(['{', '}'], "") } else { pattern.clone() };
+    if RequestPath::parse(example.as_bytes()).plain() != Some(example.as_str()) {
         let text = format!(
             "{pattern:?} can never match: write a path that starts with \"/\", decoded, without query, \"//\", \"..\" or \";\""
         );
         return problems.refuse(format!("{path}.{key}"), text);
     }
     Some(matched)
+}
+
+/// The segments of a template: a name in braces stands for any one that is not empty.
+fn template_of(template: &str) -> Option<Vec<Option<String>>> {
+    let segment = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) => {
+            (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(None)
+        }
+        None => (!segment.contains(['{', '}'])).then(|| Some(segment.to_owned())),
+    };
+    template.strip_prefix('/').unwrap_or(template).split('/').map(segment).collect()
+}
+
+/// Hosts are compared in lower case and without a port.
+fn check_hosts(path: &str, hosts: &[String], problems: &mut Problems) {
+    for (place, host) in numbered("hosts", hosts) {
+        let is_address = host.starts_with('[') && host.ends_with(']');
+        let is_plain = is_authority(host) && !host.ends_with('.') && (is_address || !host.contains([':', '[', ']']));
+        if !is_plain || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let text = format!("{host:?} is not a host in lower case without port, as in \"api.example.com\"");
+            problems.add(format!("{path}.match.{place}"), text);
+        }
+    }
 }
