@@ -6,6 +6,7 @@ mod world;
 use common::{Head, SECRET, claims, get, minimal, set, sign, sign_with};
 use serde_json::{Value, json};
 use session_bearer::stats::Counter;
+use world::session::{anonymous, passed};
 use world::{Fate, Reply, World};
 
 /// The minimal configuration with these kinds of credentials, in this order.
@@ -18,14 +19,6 @@ fn accepting(kinds: &[&str]) -> Value {
     let mut config = minimal();
     set(&mut config, "/credentials", kinds.iter().map(credential).collect());
     config
-}
-
-fn passed(token: &str) -> Fate {
-    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
-}
-
-fn anonymous() -> Fate {
-    Fate::Passed { authorization: vec![], cookie: None }
 }
 
 fn fate(world: &mut World, head: Head) -> Fate {

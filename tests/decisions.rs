@@ -8,19 +8,8 @@ use std::time::Duration;
 use common::{claims, get, minimal_with, request, sign};
 use serde_json::json;
 use session_bearer::stats::Counter;
+use world::session::{anonymous, passed, token_at};
 use world::{Fate, Reply, World, values};
-
-fn passed(token: &str) -> Fate {
-    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
-}
-
-fn anonymous() -> Fate {
-    Fate::Passed { authorization: vec![], cookie: None }
-}
-
-fn good_token(world: &World) -> String {
-    sign(&claims("ada", world.now))
-}
 
 #[test]
 fn request_without_credential_is_answered_by_its_route() {
@@ -36,7 +25,7 @@ fn request_without_credential_is_answered_by_its_route() {
 fn session_is_exchanged_for_exactly_one_bearer() {
     for path in ["/api/x", "/feed"] {
         let mut world = World::new();
-        let token = good_token(&world);
+        let token = token_at(&world);
         let head = get(path).cookie("sid=abc").with("authorization", "Bearer of-the-client");
         assert_eq!(world.exchange(head, &Reply::token(&token)), passed(&token), "{path}");
     }
@@ -45,7 +34,7 @@ fn session_is_exchanged_for_exactly_one_bearer() {
 #[test]
 fn known_session_needs_no_second_exchange() {
     let mut world = World::new();
-    let token = good_token(&world);
+    let token = token_at(&world);
     world.exchange(get("/api/x").cookie("sid=abc"), &Reply::token(&token));
     let second = world.request(get("/api/y").cookie("sid=abc"));
     assert_eq!(world.fate(second), passed(&token));
@@ -56,7 +45,7 @@ fn known_session_needs_no_second_exchange() {
 #[test]
 fn session_is_asked_for_again_after_max_ttl() {
     let mut world = World::with(&minimal_with("/cache", json!({"max_ttl": "10s", "refresh_ahead": "0s"})));
-    let reply = Reply::token(&good_token(&world));
+    let reply = Reply::token(&token_at(&world));
     world.exchange(get("/api/x").cookie("sid=abc"), &reply);
     world.pass(Duration::from_millis(9_999));
     world.exchange(get("/api/x").cookie("sid=abc"), &reply);
@@ -107,7 +96,7 @@ fn unanswered_exchange_is_503_or_anonymous_and_never_401() {
         let mut world = World::new();
         assert_eq!(world.exchange(get("/api/x").cookie("sid=abc"), failure), Fate::Answered(503), "{failure:?}");
         assert_eq!(world.exchange(get("/feed").cookie("sid=abc"), failure), anonymous(), "{failure:?}");
-        let token = good_token(&world);
+        let token = token_at(&world);
         let later = world.exchange(get("/api/x").cookie("sid=abc"), &Reply::token(&token));
         assert_eq!(later, passed(&token), "a failure must not be remembered: {failure:?}");
     }
@@ -143,7 +132,7 @@ fn two_different_values_for_one_session_cookie_are_400_on_routes_that_look() {
 #[test]
 fn equal_duplicates_count_once() {
     let mut world = World::new();
-    let token = good_token(&world);
+    let token = token_at(&world);
     let head = get("/api/x").cookie("sid=a; sid=a").cookie("sid=a");
     assert_eq!(world.exchange(head, &Reply::token(&token)), passed(&token));
 }
@@ -206,7 +195,7 @@ fn session_and_companions_are_removed_upstream_and_neighbours_stay() {
         (vec!["a=1", "sid=abc", "b=2; c=3"], Some("a=1; b=2; c=3")),
     ] {
         let mut world = World::new();
-        let token = good_token(&world);
+        let token = token_at(&world);
         let head = sent.iter().fold(get("/api/x"), |head, field| head.cookie(field));
         let fate = world.exchange(head, &Reply::token(&token));
         let expected = Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: left.map(str::to_owned) };
@@ -217,7 +206,7 @@ fn session_and_companions_are_removed_upstream_and_neighbours_stay() {
 #[test]
 fn session_cookie_stays_when_configured_so() {
     let mut world = World::with(&minimal_with("/upstream/remove_session_cookie", json!(false)));
-    let token = good_token(&world);
+    let token = token_at(&world);
     world.exchange(get("/api/x").cookie("sid=abc; a=1"), &Reply::token(&token));
     let stream = world.request(get("/api/x").cookie("sid=abc; a=1"));
     assert_eq!(values(world.upstream(stream), "cookie"), ["sid=abc; a=1"]);
@@ -247,7 +236,7 @@ fn first_listed_name_decides_whatever_the_order_sent() {
 #[test]
 fn same_value_under_another_name_is_another_session() {
     let mut world = World::new();
-    let token = good_token(&world);
+    let token = token_at(&world);
     world.exchange(get("/api/x").cookie("sid=abc"), &Reply::token(&token));
     let stream = world.request(get("/api/x").cookie("old-sid=abc"));
     assert_eq!(world.fate(stream), Fate::Waiting);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{claims, get, minimal_with, request, sign};
 use serde_json::json;
 use session_bearer::stats::Counter;
+use world::session::{anonymous, passed};
 use world::{CLIENT, Fate, Reply, World};
 
 fn callout_of(world: &World) -> Vec<(String, String)> {
@@ -78,7 +79,7 @@ fn token_can_come_in_a_header() {
     let token = sign(&claims("ada", world.now));
     let reply = Reply::json(200, &json!({"session": {}})).with("set-auth-jwt", &token);
     let fate = world.exchange(get("/api/x").cookie("sid=abc"), &reply);
-    assert_eq!(fate, Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None });
+    assert_eq!(fate, passed(&token));
 
     let without = Reply::json(200, &json!(null));
     assert_eq!(world.exchange(get("/api/x").cookie("sid=def"), &without), Fate::Answered(401));
@@ -104,7 +105,7 @@ fn second_request_waits_for_the_first_exchange() {
     let token = sign(&claims("ada", world.now));
     world.answer(&Reply::token(&token));
     for stream in streams {
-        let expected = Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None };
+        let expected = passed(&token);
         assert_eq!(world.fate(stream), expected);
     }
 }
@@ -116,7 +117,7 @@ fn each_waiting_request_is_settled_by_its_own_route() {
     let optional = world.request(get("/feed").cookie("sid=abc"));
     world.answer(&Reply::json(401, &json!({})));
     assert_eq!(world.fate(required), Fate::Answered(401));
-    assert_eq!(world.fate(optional), Fate::Passed { authorization: vec![], cookie: None });
+    assert_eq!(world.fate(optional), anonymous());
 }
 
 #[test]

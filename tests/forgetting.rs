@@ -8,37 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::shared::SharedMemory;
-use common::{Head, claims, get, minimal, minimal_with, request, sign};
+use common::{claims, get, minimal, minimal_with, request, sign};
 use serde_json::{Value, json};
 use session_bearer::stats::Counter;
+use world::session::{ask, head, known, passed, token_at};
 use world::{Fate, Reply, World};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn passed(token: &str) -> Fate {
-    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
-}
-
-fn head() -> Head {
-    get("/api/x").cookie("sid=abc")
-}
-
-fn ask(world: &mut World) -> Fate {
-    let stream = world.request(head());
-    world.fate(stream)
-}
-
-fn token_at(world: &World) -> String {
-    sign(&claims("ada", world.now))
-}
-
-/// A world with one known session, and its token.
-fn known(config: &Value) -> (World, String) {
-    let mut world = World::with(config);
-    let token = token_at(&world);
-    assert_eq!(world.exchange(head(), &Reply::token(&token)), passed(&token));
-    (world, token)
-}
 
 fn ok() -> Reply {
     Reply::json(200, &json!({}))

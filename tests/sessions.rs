@@ -7,46 +7,17 @@ mod world;
 use std::time::Duration;
 
 use common::{claims, get, minimal, minimal_with, sign};
-use serde_json::{Value, json};
+use serde_json::json;
 use session_bearer::flight::MAX_WAITERS;
 use session_bearer::health::Health;
 use session_bearer::stats::Counter;
+use world::session::{anonymous, ask, head, known, passed, token_at};
 use world::{Fate, Reply, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn passed(token: &str) -> Fate {
-    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
-}
-
-fn anonymous() -> Fate {
-    Fate::Passed { authorization: vec![], cookie: None }
-}
-
-fn head() -> common::Head {
-    get("/api/x").cookie("sid=abc")
-}
-
-/// A token that differs from those made at other moments.
-fn token_at(world: &World) -> String {
-    sign(&claims("ada", world.now))
-}
-
-/// A world with one known session, and its token; `max_ttl` is 60 s.
-fn known(config: &Value) -> (World, String) {
-    let mut world = World::with(config);
-    let token = token_at(&world);
-    assert_eq!(world.exchange(head(), &Reply::token(&token)), passed(&token));
-    (world, token)
-}
-
 fn fails() -> Reply {
     Reply::json(404, &json!({}))
-}
-
-fn ask(world: &mut World) -> Fate {
-    let stream = world.request(head());
-    world.fate(stream)
 }
 
 #[test]

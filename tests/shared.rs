@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::shared::SharedMemory;
-use common::{Head, START, claims, get, minimal, minimal_with, sign};
+use common::{START, claims, get, minimal, minimal_with, sign};
 use serde_json::{Value, json};
 use session_bearer::cache::Life;
 use session_bearer::secret::Secret;
@@ -17,22 +17,10 @@ use session_bearer::shared::sign_outs::{CAPACITY, News, SignOuts};
 use session_bearer::shared::tokens::{SharedToken, SharedTokens};
 use session_bearer::stats::Counter;
 use session_bearer::time::UnixTime;
+use world::session::{ask, head, passed};
 use world::{Fate, Reply, World};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn passed(token: &str) -> Fate {
-    Fate::Passed { authorization: vec![format!("Bearer {token}")], cookie: None }
-}
-
-fn head() -> Head {
-    get("/api/x").cookie("sid=abc")
-}
-
-fn ask(world: &mut World) -> Fate {
-    let stream = world.request(head());
-    world.fate(stream)
-}
 
 fn token() -> String {
     sign(&claims("ada", START))

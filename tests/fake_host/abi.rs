@@ -264,24 +264,21 @@ extern "C" fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_continue_stream(kind: StreamType) -> Status {
-    called("proxy_continue_stream", |host| {
-        assert_eq!(kind, StreamType::HttpRequest);
-        let stream = host.streams.get_mut(&host.effective).expect("only a request that is there is resumed");
-        assert_eq!(stream.state, StreamState::Paused, "only a paused request is resumed, and only once");
-        stream.state = StreamState::Passed;
-        Status::Ok
-    })
+    called("proxy_continue_stream", |host| move_on(host, kind, StreamState::Paused, StreamState::Passed))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_close_stream(kind: StreamType) -> Status {
-    called("proxy_close_stream", |host| {
-        assert_eq!(kind, StreamType::HttpRequest);
-        let stream = host.streams.get_mut(&host.effective).expect("only a stream that is there is closed");
-        assert_eq!(stream.state, StreamState::Passed, "only what was let through is closed");
-        stream.state = StreamState::Closed;
-        Status::Ok
-    })
+    called("proxy_close_stream", |host| move_on(host, kind, StreamState::Passed, StreamState::Closed))
+}
+
+/// Only a request that is there is resumed or closed, and only from the state where that is right.
+fn move_on(host: &mut Host, kind: StreamType, from: StreamState, to: StreamState) -> Status {
+    assert_eq!(kind, StreamType::HttpRequest);
+    let stream = host.streams.get_mut(&host.effective).expect("the request is there");
+    assert_eq!(stream.state, from, "a request becomes {to:?} once, and only from here");
+    stream.state = to;
+    Status::Ok
 }
 
 #[unsafe(no_mangle)]

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
+pub mod session;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
