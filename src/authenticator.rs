@@ -17,16 +17,17 @@ pub use self::outcome::{Bell, Failure, Outcome, ResponseEdits, Settled, Step};
 use crate::cache::recent::Recent;
 use crate::cache::{Remembered, TokenCache};
 use crate::config::Config;
-use crate::cookie::Pair;
-use crate::credential::{Carried, Credential};
-use crate::edits::{Expired, Stripped};
+use crate::cookie::{Pair, Rest};
+use crate::credential::{Carried, Credential, Kind};
+use crate::edits::{Expired, Stripped, is_authorization};
 use crate::exchange::{Callout, Exchange};
 use crate::flight::{Flights, Origin, StreamId, Waiter};
 use crate::health::Health;
 use crate::keys::Keys;
+use crate::origin::overrides_method;
 use crate::reply::{Denial, LocalReply};
 use crate::request::{Field, NotARequest, RequestHead};
-use crate::routes::{Auth, Policy};
+use crate::routes::{AnonymousPermit, Auth, Policy};
 use crate::session::{SessionKey, SessionKeys};
 use crate::shared::SharedData;
 use crate::shared::sign_outs::SignOuts;
@@ -98,7 +99,7 @@ impl Authenticator {
     ) -> Step {
         match RequestHead::new(fields) {
             Ok(head) => self.decide(&head, stream, client_address, now),
-            Err(NotARequest) => self.refuse(Denial::MalformedRequest),
+            Err(NotARequest) => self.refuse(Denial::MalformedRequest, None),
         }
     }
 
@@ -112,31 +113,40 @@ impl Authenticator {
         let config = Rc::clone(&self.config);
         let policy = config.routes.find(head);
         if policy.auth == Auth::Off {
-            let watch = self.watch(head, &config.credentials.cookies.sessions_in(head.values("cookie")));
-            return self.pass_unchecked(head, stream, &policy, watch);
+            let request = self.unchecked(head, stream, policy);
+            return self.deny(request, Denial::NoCredential);
         }
-        let Carried { credential, is_cookie, sessions, rest } = match config.credentials.read(head) {
-            Ok(carried) => carried,
-            Err(denial) => return self.refuse(denial),
+        let Carried { credential, kind, sessions, rest } = config.credentials.read(head);
+        let is_cookie = kind.is_some_and(Kind::is_cookie);
+        let also = |name: &str| is_authorization(name) || (is_cookie && overrides_method(name));
+        let request = Waiter {
+            stream,
+            policy,
+            stripped: Stripped::new(head, &config.identity, also, rest),
+            watch: self.watch(head, &sessions),
+            sign_in: config.sign_in.as_ref().and_then(|sign_in| sign_in.location_for(head)),
         };
-        let mut stripped = Stripped::identity(head, &config.identity).and_authorization(head).and_cookies(rest);
-        if is_cookie {
-            if !config.origins.admit(head) {
-                return self.refuse(Denial::CrossOrigin);
-            }
-            stripped = stripped.and_method_overrides(head);
+        if is_cookie && !config.origins.admit(head) {
+            return self.deny(request, Denial::CrossOrigin);
         }
-        let sign_in = config.sign_in.as_ref().and_then(|sign_in| sign_in.location_for(head));
-        let request = Waiter { stream, policy, stripped, watch: self.watch(head, &sessions), sign_in };
         match credential {
-            Credential::None => self.deny(request, Denial::NoCredential),
-            Credential::Token(token) => self.decide_on_token(request, token, now),
-            Credential::Session(cookie, companions) => {
+            Err(denial) => self.deny(request, denial),
+            Ok(Credential::None) => self.deny(request, Denial::NoCredential),
+            Ok(Credential::Token(token)) => self.decide_on_token(request, token, now),
+            Ok(Credential::Session(cookie, companions)) => {
                 let callout =
                     |exchange: &Exchange| exchange.callout(head, cookie, &companions, client_address().as_deref());
                 self.decide_on_session(request, callout, now)
             }
         }
+    }
+
+    /// A request on a route that looks at no credential.
+    fn unchecked(&self, head: &RequestHead<'_>, stream: StreamId, policy: Policy) -> Waiter {
+        let also = |name: &str| !policy.pass_authorization && is_authorization(name);
+        let stripped = Stripped::new(head, &self.config.identity, also, Rest::Untouched);
+        let sessions = self.config.credentials.cookies.sessions_in(head.values("cookie"));
+        Waiter { stream, policy, stripped, watch: self.watch(head, &sessions), sign_in: None }
     }
 
     /// What the response to a request may tell; `None` where there is no session it could be about.
@@ -230,7 +240,7 @@ impl Authenticator {
             }
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
                 if !self.flights.has_room(&key, &Policy::REQUIRED) {
-                    return self.refuse(Denial::KeysUnavailable);
+                    return self.deny(request, Denial::KeysUnavailable);
                 }
                 self.streams.wait(request.stream, key);
                 self.flights.join_for_keys(key, request, token);
@@ -258,10 +268,10 @@ impl Authenticator {
     /// Lets a request pass that proved who it is from, if that is enough for its route. What a route
     /// requires is looked at each time, also when the token was remembered (Oathkeeper CVE-2021-32701).
     fn admit(&mut self, request: Waiter, token: VerifiedToken, now: UnixTime, counter: Counter) -> Step {
-        let Waiter { stream, policy, stripped, watch, .. } = request;
-        if !policy.admits(&token) {
-            return self.answer(stream, Denial::InsufficientScope);
+        if !request.policy.admits(&token) {
+            return self.deny(request, Denial::InsufficientScope);
         }
+        let Waiter { stream, stripped, watch, .. } = request;
         let end = self.config.ends_with_token.then(|| token.expires());
         match stripped.with_token(token, &self.config.identity, now) {
             Ok(edits) => {
@@ -269,57 +279,39 @@ impl Authenticator {
                 self.streams.pass_with_token(stream, watch, end);
                 Step::Continue(edits)
             }
-            Err(Expired) => self.answer(stream, Denial::UnverifiedToken),
+            Err(Expired(stripped)) => self.deny(Waiter { stripped, watch, ..request }, Denial::UnverifiedToken),
         }
     }
 
     /// Denies a request, unless its route lets it pass without a credential.
     fn deny(&mut self, request: Waiter, denial: Denial) -> Step {
-        let Waiter { stream, policy, stripped, watch, sign_in } = request;
-        match policy.anonymous().filter(|_| denial.may_be_anonymous()) {
-            Some(permit) => {
-                self.stats.count(Counter::AllowedAnonymous);
-                self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
-                Step::Continue(stripped.anonymous(permit))
+        match request.policy.anonymous().filter(|_| denial.may_be_anonymous()) {
+            Some(permit) => self.pass(request, permit),
+            None => {
+                self.streams.answer(request.stream);
+                self.refuse(denial, request.sign_in)
             }
-            None => match (self.answer(stream, denial), sign_in.filter(|_| denial.asks_to_sign_in())) {
-                (_, Some(location)) => {
-                    self.stats.count(Counter::SentToSignIn);
-                    Step::Reply(LocalReply::redirect(location))
-                }
-                (answer, None) => answer,
-            },
         }
     }
 
-    fn answer(&mut self, stream: StreamId, denial: Denial) -> Step {
-        self.streams.answer(stream);
-        self.refuse(denial)
+    /// Lets a request pass without a credential.
+    fn pass(&mut self, request: Waiter, permit: AnonymousPermit) -> Step {
+        let Waiter { stream, policy, stripped, watch, .. } = request;
+        self.stats.count(if policy.auth == Auth::Off { Counter::AllowedOff } else { Counter::AllowedAnonymous });
+        self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
+        Step::Continue(stripped.anonymous(permit))
     }
 
-    fn refuse(&mut self, denial: Denial) -> Step {
+    /// Answers a request here; a navigation is sent to sign in where that would help.
+    fn refuse(&mut self, denial: Denial, sign_in: Option<String>) -> Step {
         self.stats.count(denial.counter());
-        Step::Reply(LocalReply::from(denial))
-    }
-
-    /// Lets a request pass on a route that looks at nothing.
-    fn pass_unchecked(
-        &mut self,
-        head: &RequestHead<'_>,
-        stream: StreamId,
-        policy: &Policy,
-        watch: Option<Watch>,
-    ) -> Step {
-        let stripped = Stripped::identity(head, &self.config.identity);
-        let stripped = if policy.pass_authorization { stripped } else { stripped.and_authorization(head) };
-        match policy.anonymous() {
-            Some(permit) => {
-                self.stats.count(Counter::AllowedOff);
-                self.streams.pass(stream, watch);
-                Step::Continue(stripped.anonymous(permit))
+        Step::Reply(match sign_in.filter(|_| denial.asks_to_sign_in()) {
+            Some(location) => {
+                self.stats.count(Counter::SentToSignIn);
+                LocalReply::redirect(location)
             }
-            None => self.refuse(Denial::NoCredential),
-        }
+            None => LocalReply::from(denial),
+        })
     }
 
     /// Whom to wake after what was decided since the last time this was asked.

@@ -98,7 +98,7 @@ impl CookieNames {
     }
 
     /// The fields without our pairs, joined to one field as HTTP/2 crumbs are (RFC 9113 §8.2.3).
-    fn without_ours<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Rest {
+    pub fn without_ours<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Rest {
         let mut kept = Vec::new();
         for field in fields {
             let neighbours = segments(field)

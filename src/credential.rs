@@ -4,7 +4,7 @@
 //! and wrong never falls through to the next: whoever shows a forged pass is not asked for another
 //! (Envoy CVE-2022-29226).
 
-use crate::cookie::{CookieNames, Pair, Rest};
+use crate::cookie::{Conflict, CookieNames, Jar, Pair, Rest};
 use crate::reply::Denial;
 use crate::request::RequestHead;
 
@@ -32,10 +32,10 @@ pub struct Credentials {
 
 /// What a request was found to carry.
 pub struct Carried<'a> {
-    /// The credential that decides.
-    pub credential: Credential<'a>,
-    /// Whether the browser sends it by itself, for whatever page asks.
-    pub is_cookie: bool,
+    /// The credential that decides; a [`Denial`] where the request says two things at once.
+    pub credential: Result<Credential<'a>, Denial>,
+    /// The kind of that credential, where there is one.
+    pub kind: Option<Kind>,
     /// The session cookies, the first one first, also where another credential decides.
     pub sessions: Vec<Pair<'a>>,
     /// What remains of the cookies.
@@ -55,28 +55,40 @@ pub enum Credential<'a> {
 impl Credentials {
     /// Reads a request's credential, and its cookies.
     ///
-    /// # Errors
-    /// A [`Denial`] where the request says two things at once.
-    ///
     /// # Security
-    /// All values of `Authorization` and `Cookie` are looked at. What is ambiguous is refused, also where
-    /// another kind of credential would decide.
-    pub fn read<'a>(&self, head: &RequestHead<'a>) -> Result<Carried<'a>, Denial> {
-        if head.repeats_authorization() {
-            return Err(Denial::RepeatedAuthorization);
-        }
-        let (jar, rest) = self.cookies.read(head.values("cookie")).map_err(|_| Denial::ConflictingCookies)?;
+    /// All values of `Authorization` and `Cookie` are looked at. What is ambiguous is no credential, also where
+    /// another kind would decide.
+    pub fn read<'a>(&self, head: &RequestHead<'a>) -> Carried<'a> {
+        let (jar, rest) = match self.cookies.read(head.values("cookie")) {
+            Ok((jar, rest)) => (Ok(jar), rest),
+            Err(Conflict) => (Err(Denial::ConflictingCookies), self.cookies.without_ours(head.values("cookie"))),
+        };
         let rest = if self.remove_cookies { rest } else { Rest::Untouched };
-        let found = self.order.iter().find_map(|kind| {
-            let credential = match kind {
-                Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
-                Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
-                Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
-            };
-            Some((credential?, *kind != Kind::Bearer))
-        });
-        let (credential, is_cookie) = found.unwrap_or((Credential::None, false));
-        Ok(Carried { credential, is_cookie, sessions: jar.sessions().to_vec(), rest })
+        let jar = if head.repeats_authorization() { Err(Denial::RepeatedAuthorization) } else { jar };
+        match jar {
+            Ok(jar) => {
+                let found = self.order.iter().find_map(|kind| Some((*kind, find(*kind, head, &jar)?)));
+                let (kind, credential) = found.unzip();
+                let credential = Ok(credential.unwrap_or(Credential::None));
+                Carried { credential, kind, sessions: jar.sessions().to_vec(), rest }
+            }
+            Err(denial) => Carried { credential: Err(denial), kind: None, sessions: Vec::new(), rest },
+        }
+    }
+}
+
+impl Kind {
+    /// Whether browsers send it by themselves, for whatever page asks.
+    pub const fn is_cookie(self) -> bool {
+        matches!(self, Self::SessionCookie | Self::TokenCookie)
+    }
+}
+
+fn find<'a>(kind: Kind, head: &RequestHead<'a>, jar: &Jar<'a>) -> Option<Credential<'a>> {
+    match kind {
+        Kind::Bearer => head.values("authorization").find_map(bearer).map(Credential::Token),
+        Kind::TokenCookie => jar.token().map(|pair| Credential::Token(pair.value)),
+        Kind::SessionCookie => jar.session().map(|pair| Credential::Session(pair, jar.companions().to_vec())),
     }
 }
 

@@ -6,7 +6,6 @@
 
 use crate::cookie::Rest;
 use crate::identity::Identity;
-use crate::origin::METHOD_OVERRIDES;
 use crate::request::{RequestHead, reads_as};
 use crate::routes::AnonymousPermit;
 use crate::time::UnixTime;
@@ -34,34 +33,17 @@ pub enum Edit<'a> {
     Replace(&'a str, &'a [u8]),
 }
 
-/// The token's `exp` has passed since it was verified.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the token has expired")]
-pub struct Expired;
+/// The token's life has ended since it was verified; what was taken out of the request is handed back.
+pub struct Expired(pub Stripped);
 
 const AUTHORIZATION: &str = "authorization";
 
 impl Stripped {
-    /// What no client may tell the backend is taken out: who the user is, in the fields of `identity`.
-    pub fn identity(head: &RequestHead<'_>, identity: &Identity) -> Self {
-        Self { removed: named(head, |name| identity.strips(name)), cookie: Rest::Untouched }
-    }
-
-    /// The client's own `Authorization` is taken out too, in whatever spelling.
-    pub fn and_authorization(mut self, head: &RequestHead<'_>) -> Self {
-        self.removed.extend(named(head, |name| reads_as(name, AUTHORIZATION)));
-        self
-    }
-
-    /// What would have the backend take the request for one of another method is taken out too.
-    pub fn and_method_overrides(mut self, head: &RequestHead<'_>) -> Self {
-        self.removed.extend(named(head, |name| METHOD_OVERRIDES.iter().any(|listed| reads_as(name, listed))));
-        self
-    }
-
-    /// The cookies of ours are taken out too; `rest` is what stays.
-    pub fn and_cookies(self, rest: Rest) -> Self {
-        Self { cookie: rest, ..self }
+    /// Takes out what no client may tell the backend: who the user is, in the fields of `identity`; the other
+    /// fields that `also` names; and the cookies of ours, of which `cookie` is what stays.
+    pub fn new(head: &RequestHead<'_>, identity: &Identity, also: impl Fn(&str) -> bool, cookie: Rest) -> Self {
+        let removed = head.names().filter(|name| identity.strips(name) || also(name)).map(str::to_owned);
+        Self { removed: removed.collect(), cookie }
     }
 
     /// Lets the request pass with `token`, and with what it says of the user.
@@ -70,7 +52,7 @@ impl Stripped {
     /// [`Expired`] when the token's life has ended by `now`, however it was obtained.
     pub fn with_token(self, token: VerifiedToken, identity: &Identity, now: UnixTime) -> Result<HeaderEdits, Expired> {
         if !token.is_acceptable(now) {
-            return Err(Expired);
+            return Err(Expired(self));
         }
         let claims = identity.values(&token).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(HeaderEdits { stripped: self, claims, token: Some(token) })
@@ -80,10 +62,6 @@ impl Stripped {
     pub fn anonymous(self, _rule: AnonymousPermit) -> HeaderEdits {
         HeaderEdits { stripped: self, claims: Vec::new(), token: None }
     }
-}
-
-fn named(head: &RequestHead<'_>, is_taken_out: impl Fn(&str) -> bool) -> Vec<String> {
-    head.names().filter(|name| is_taken_out(name)).map(str::to_owned).collect()
 }
 
 impl HeaderEdits {
@@ -104,4 +82,9 @@ impl HeaderEdits {
     fn sets(&self, name: &str) -> bool {
         (self.token.is_some() && name == AUTHORIZATION) || self.claims.iter().any(|(set, _)| set == name)
     }
+}
+
+/// Whether a backend may take a field of this name for `Authorization`.
+pub fn is_authorization(name: &str) -> bool {
+    reads_as(name, AUTHORIZATION)
 }

@@ -5,7 +5,7 @@
 //! that duty over (CWE-352). The rule is that of threats §1: what a browser says in `Origin` and
 //! `Sec-Fetch-Site`, which no page can choose, and never `Referer` (CVE-2025-24358).
 
-use crate::request::{Repeated, RequestHead};
+use crate::request::{Repeated, RequestHead, reads_as};
 
 /// Which requests are taken for the site's own.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct OriginRules {
 
 /// Fields by which some backends take a request for one of another method. A page can have a form send a
 /// `GET` that is a `DELETE` to them.
-pub const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl OriginRules {
     /// Whether a request with a cookie for its credential may have an effect.
@@ -43,6 +43,11 @@ impl OriginRules {
             (None, None) => self.allow_missing,
         }
     }
+}
+
+/// Whether a backend may take a request with a field of this name for one of another method.
+pub fn overrides_method(name: &str) -> bool {
+    METHOD_OVERRIDES.iter().any(|listed| reads_as(name, listed))
 }
 
 /// The one value of a field. Envoy joins lines of the same name with a comma, which neither field's value has
