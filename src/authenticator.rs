@@ -11,6 +11,7 @@ mod landing;
 mod outcome;
 mod sharing;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use self::outcome::{Bell, Failure, Outcome, ResponseEdits, Settled, Step};
@@ -54,6 +55,7 @@ pub struct Authenticator {
     keys: Keys,
     verifier: Verifier,
     stats: Stats,
+    waived: BTreeMap<&'static str, u32>,
     bell: Bell,
 }
 
@@ -78,6 +80,7 @@ impl Authenticator {
             keys: Keys::new(&config.keys, random),
             verifier: Verifier::new(Rc::clone(&config.token_rules), signatures),
             stats: Stats::default(),
+            waived: BTreeMap::new(),
             bell: Bell::default(),
             config,
         }
@@ -283,21 +286,27 @@ impl Authenticator {
         }
     }
 
-    /// Denies a request, unless its route lets it pass without a credential.
+    /// Denies a request, unless its route lets it pass without a credential, or denials are only reported.
     fn deny(&mut self, request: Waiter, denial: Denial) -> Step {
-        match request.policy.anonymous().filter(|_| denial.may_be_anonymous()) {
-            Some(permit) => self.pass(request, permit),
-            None => {
-                self.streams.answer(request.stream);
-                self.refuse(denial, request.sign_in)
-            }
+        if let Some(permit) = request.policy.anonymous().filter(|_| denial.may_be_anonymous()) {
+            let is_off = request.policy.auth == Auth::Off;
+            self.stats.count(if is_off { Counter::AllowedOff } else { Counter::AllowedAnonymous });
+            return self.pass(request, permit);
         }
+        if let Some(permit) = self.config.enforcement.waived() {
+            self.stats.count(denial.counter());
+            self.stats.count(Counter::AllowedReportOnly);
+            let waived = self.waived.entry(denial.counter().label()).or_default();
+            *waived = waived.saturating_add(1);
+            return self.pass(request, permit);
+        }
+        self.streams.answer(request.stream);
+        self.refuse(denial, request.sign_in)
     }
 
     /// Lets a request pass without a credential.
     fn pass(&mut self, request: Waiter, permit: AnonymousPermit) -> Step {
-        let Waiter { stream, policy, stripped, watch, .. } = request;
-        self.stats.count(if policy.auth == Auth::Off { Counter::AllowedOff } else { Counter::AllowedAnonymous });
+        let Waiter { stream, stripped, watch, .. } = request;
         self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
         Step::Continue(stripped.anonymous(permit))
     }
@@ -318,6 +327,11 @@ impl Authenticator {
     pub fn take_bell(&mut self) -> Bell {
         let Bell { others, .. } = std::mem::take(&mut self.bell);
         Bell { root: self.flights.take_started(), others }
+    }
+
+    /// The denials that were not carried out since this was asked last: how many of each.
+    pub fn take_waived(&mut self) -> BTreeMap<&'static str, u32> {
+        std::mem::take(&mut self.waived)
     }
 
     /// What this worker has counted.

@@ -25,7 +25,7 @@ use crate::keys::KeySource;
 use crate::origin::OriginRules;
 use crate::path::RequestPath;
 use crate::request::RequestHead;
-use crate::routes::RouteTable;
+use crate::routes::{Enforcement, RouteTable};
 use crate::session::SessionKeys;
 use crate::sign_in::SignIn;
 use crate::token::verify::TokenRules;
@@ -60,6 +60,8 @@ pub struct Config {
     pub origins: OriginRules,
     /// Which requests need a credential.
     pub routes: RouteTable,
+    /// Whether denials are carried out.
+    pub enforcement: Enforcement,
     /// What is allowed, but probably not meant.
     pub warnings: Vec<String>,
     /// A digest of everything that was written.

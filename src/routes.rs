@@ -61,10 +61,19 @@ pub enum PathMatch {
 #[derive(Debug)]
 pub struct RouteTable(Vec<Route>);
 
+/// Whether denials are carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Enforcement {
+    /// They are.
+    Enforced,
+    /// What would be denied passes, without a credential; it is counted and logged.
+    ReportOnly,
+}
+
 /// Leave to let a request pass without a credential.
 ///
-/// Only a route that says `optional` or `off` gives one, so no failure can let a request through by
-/// itself.
+/// Only a route that says `optional` or `off`, or a configuration that says `report_only`, gives one, so no
+/// failure can let a request through by itself.
 #[derive(Debug)]
 pub struct AnonymousPermit(());
 
@@ -86,6 +95,16 @@ impl Policy {
         match self.auth {
             Auth::Required => None,
             Auth::Optional | Auth::Off => Some(AnonymousPermit(())),
+        }
+    }
+}
+
+impl Enforcement {
+    /// Leave to pass although denied, where denials are not carried out.
+    pub const fn waived(self) -> Option<AnonymousPermit> {
+        match self {
+            Self::Enforced => None,
+            Self::ReportOnly => Some(AnonymousPermit(())),
         }
     }
 }

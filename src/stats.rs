@@ -20,6 +20,11 @@ macro_rules! counters {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => concat!("session_bearer_", $name),)* }
             }
+
+            /// What sets the name apart from the others'.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
         }
     };
 }
@@ -39,6 +44,9 @@ counters! {
     AllowedAnonymous = "allowed_anonymous",
     /// Let through on an `off` route or as a CORS preflight.
     AllowedOff = "allowed_off",
+    /// Let through without a credential although refused, since `report_only` is set; each is counted by the
+    /// reason of the refusal too.
+    AllowedReportOnly = "allowed_report_only",
     /// Refused with 400: no method or path.
     DeniedMalformedRequest = "denied_malformed_request",
     /// Refused with 400: more than one `Authorization` value.

@@ -255,8 +255,10 @@ fn algorithms_follow_from_the_keys_when_none_are_listed() {
 }
 
 #[test]
-fn key_of_a_later_version_is_refused_by_name() {
-    refuses("/report_only", json!("anything"), "report_only", "not supported by this version");
+fn report_only_is_warned_about() {
+    let config = read(&minimal_with("/report_only", json!(true))).ok().unwrap();
+    assert!(config.warnings.iter().any(|warning| warning.contains("nothing is refused")), "{:?}", config.warnings);
+    refuses("/report_only", json!("true"), "report_only", "a boolean");
 }
 
 #[test]

@@ -29,12 +29,15 @@ use super::{Config, Environment, Problem};
 use crate::cookie::CookieNames;
 use crate::credential::{Credentials, Kind};
 use crate::keys::KeySource;
-use crate::routes::{Route, RouteTable};
+use crate::routes::{Enforcement, Route, RouteTable};
 use crate::token::claims::ClaimRules;
 use crate::token::verify::TokenRules;
 
 /// What holds where there is no exchange to say so.
 const DEFAULT_MAX_IN_FLIGHT: usize = 256;
+
+const REPORT_ONLY: &str =
+    "report_only is set: nothing is refused, and what would be reaches the backend without Authorization";
 
 /// The problems found so far.
 #[derive(Default)]
@@ -66,6 +69,9 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
     match (credentials, cache, token, routes) {
         (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
             let (token_rules, routes) = (Rc::new(rules), RouteTable::new(routes));
+            if raw.report_only {
+                warnings.push(REPORT_ONLY.to_owned());
+            }
             warnings.extend(sign_in.as_ref().and_then(|sign_in| sign_in::warning(sign_in, &routes)));
             Ok(Config {
                 credentials,
@@ -82,6 +88,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
                 identity,
                 origins,
                 routes,
+                enforcement: if raw.report_only { Enforcement::ReportOnly } else { Enforcement::Enforced },
                 warnings,
                 fingerprint,
             })

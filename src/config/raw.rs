@@ -1,13 +1,12 @@
 //! Which keys there are, of which shape, and what holds where one is left out.
 //!
-//! Nothing here knows what a value means. A key this version does not support is in the list all the
-//! same, so that it is refused by name instead of being taken for a slip of the pen.
+//! Nothing here knows what a value means.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, de};
 use serde_json::Value;
 
 use super::Problem;
@@ -42,8 +41,8 @@ pub struct RawConfig {
     pub csrf: RawCsrf,
     #[serde(default)]
     pub unauthenticated: RawUnauthenticated,
-    #[serde(rename = "report_only")]
-    _report_only: Option<Unsupported>,
+    #[serde(default)]
+    pub report_only: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -230,18 +229,8 @@ pub enum MaxStreamAge {
     Token,
 }
 
-/// The value of a key that is known, but not supported: whatever it is, it is refused.
-pub struct Unsupported;
-
 /// A string that may be a secret: an error about it does not repeat it.
 pub struct HiddenString(pub String);
-
-impl<'de> Deserialize<'de> for Unsupported {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("not supported by this version of session-bearer; leave the key out"))
-    }
-}
 
 impl<'de> Deserialize<'de> for HiddenString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

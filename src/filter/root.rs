@@ -260,6 +260,9 @@ impl RootContext for FilterRoot {
         if self.ticks.is_multiple_of(workers::ANNOUNCE_EVERY) {
             workers::announce(worker.queue, now);
         }
+        for (denial, count) in worker.authenticator.borrow_mut().take_waived() {
+            info!("report_only: {count} requests have passed that would be refused: {denial}");
+        }
         let outcome = worker.authenticator.borrow_mut().on_tick(now);
         self.carry_out(outcome);
         self.make_callouts(&worker);
