@@ -22,6 +22,7 @@ use crate::cookie::{Pair, Rest};
 use crate::credential::{Carried, Credential, Kind};
 use crate::edits::{Expired, Stripped, is_authorization};
 use crate::exchange::{Callout, Exchange};
+use crate::filter_state::FilterState;
 use crate::flight::{Flights, Origin, StreamId, Waiter};
 use crate::health::Health;
 use crate::keys::Keys;
@@ -102,7 +103,7 @@ impl Authenticator {
     ) -> Step {
         match RequestHead::new(fields) {
             Ok(head) => self.decide(&head, stream, client_address, now),
-            Err(NotARequest) => self.refuse(Denial::MalformedRequest, None),
+            Err(NotARequest) => self.refuse(Denial::MalformedRequest, None, None),
         }
     }
 
@@ -125,6 +126,7 @@ impl Authenticator {
         let request = Waiter {
             stream,
             policy,
+            credential: kind,
             stripped: Stripped::new(head, &config.identity, also, rest),
             watch: self.watch(head, &sessions),
             sign_in: config.sign_in.as_ref().and_then(|sign_in| sign_in.location_for(head)),
@@ -149,7 +151,7 @@ impl Authenticator {
         let also = |name: &str| !policy.pass_authorization && is_authorization(name);
         let stripped = Stripped::new(head, &self.config.identity, also, Rest::Untouched);
         let sessions = self.config.credentials.cookies.sessions_in(head.values("cookie"));
-        Waiter { stream, policy, stripped, watch: self.watch(head, &sessions), sign_in: None }
+        Waiter { stream, policy, credential: None, stripped, watch: self.watch(head, &sessions), sign_in: None }
     }
 
     /// What the response to a request may tell; `None` where there is no session it could be about.
@@ -274,13 +276,14 @@ impl Authenticator {
         if !request.policy.admits(&token) {
             return self.deny(request, Denial::InsufficientScope);
         }
-        let Waiter { stream, stripped, watch, .. } = request;
+        let Waiter { stream, credential, stripped, watch, .. } = request;
+        let state = FilterState { outcome: counter, credential, subject: token.subject().cloned() };
         let end = self.config.ends_with_token.then(|| token.expires());
         match stripped.with_token(token, &self.config.identity, now) {
             Ok(edits) => {
                 self.stats.count(counter);
                 self.streams.pass_with_token(stream, watch, end);
-                Step::Continue(edits)
+                Step::Continue(edits, state)
             }
             Err(Expired(stripped)) => self.deny(Waiter { stripped, watch, ..request }, Denial::UnverifiedToken),
         }
@@ -290,37 +293,40 @@ impl Authenticator {
     fn deny(&mut self, request: Waiter, denial: Denial) -> Step {
         if let Some(permit) = request.policy.anonymous().filter(|_| denial.may_be_anonymous()) {
             let is_off = request.policy.auth == Auth::Off;
-            self.stats.count(if is_off { Counter::AllowedOff } else { Counter::AllowedAnonymous });
-            return self.pass(request, permit);
+            let outcome = if is_off { Counter::AllowedOff } else { Counter::AllowedAnonymous };
+            self.stats.count(outcome);
+            return self.pass(request, permit, outcome);
         }
         if let Some(permit) = self.config.enforcement.waived() {
             self.stats.count(denial.counter());
             self.stats.count(Counter::AllowedReportOnly);
             let waived = self.waived.entry(denial.counter().label()).or_default();
             *waived = waived.saturating_add(1);
-            return self.pass(request, permit);
+            return self.pass(request, permit, denial.counter());
         }
         self.streams.answer(request.stream);
-        self.refuse(denial, request.sign_in)
+        self.refuse(denial, request.credential, request.sign_in)
     }
 
     /// Lets a request pass without a credential.
-    fn pass(&mut self, request: Waiter, permit: AnonymousPermit) -> Step {
-        let Waiter { stream, stripped, watch, .. } = request;
+    fn pass(&mut self, request: Waiter, permit: AnonymousPermit, outcome: Counter) -> Step {
+        let Waiter { stream, credential, stripped, watch, .. } = request;
         self.streams.pass(stream, watch.map(|watch| Watch { authorised: false, ..watch }));
-        Step::Continue(stripped.anonymous(permit))
+        Step::Continue(stripped.anonymous(permit), FilterState { outcome, credential, subject: None })
     }
 
     /// Answers a request here; a navigation is sent to sign in where that would help.
-    fn refuse(&mut self, denial: Denial, sign_in: Option<String>) -> Step {
-        self.stats.count(denial.counter());
-        Step::Reply(match sign_in.filter(|_| denial.asks_to_sign_in()) {
+    fn refuse(&mut self, denial: Denial, credential: Option<Kind>, sign_in: Option<String>) -> Step {
+        let outcome = denial.counter();
+        self.stats.count(outcome);
+        let reply = match sign_in.filter(|_| denial.asks_to_sign_in()) {
             Some(location) => {
                 self.stats.count(Counter::SentToSignIn);
                 LocalReply::redirect(location)
             }
             None => LocalReply::from(denial),
-        })
+        };
+        Step::Reply(reply, FilterState { outcome, credential, subject: None })
     }
 
     /// Whom to wake after what was decided since the last time this was asked.

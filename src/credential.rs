@@ -78,6 +78,15 @@ impl Credentials {
 }
 
 impl Kind {
+    /// The name it is configured by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::SessionCookie => "session_cookie",
+            Self::TokenCookie => "token_cookie",
+        }
+    }
+
     /// Whether browsers send it by themselves, for whatever page asks.
     pub const fn is_cookie(self) -> bool {
         matches!(self, Self::SessionCookie | Self::TokenCookie)

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use crate::credential::Kind;
 use crate::edits::Stripped;
 use crate::exchange::Callout;
 use crate::routes::{Auth, Policy};
@@ -29,6 +30,8 @@ pub struct Waiter {
     pub stream: StreamId,
     /// What its route demands.
     pub policy: Policy,
+    /// The kind of credential it carries.
+    pub credential: Option<Kind>,
     /// What was already decided to take out of it.
     pub stripped: Stripped,
     /// What its response may tell about its session.

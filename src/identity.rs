@@ -1,10 +1,8 @@
 //! Header fields that tell the backend who the user is: taken from the token, never from the client.
 
-use std::borrow::Cow;
-
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::field_value;
 use crate::request::canonical;
 use crate::token::VerifiedToken;
 
@@ -35,12 +33,6 @@ pub enum NamePattern {
     Prefix(String),
 }
 
-/// What does not stand in a value as it is. A `%` is written out so that the value can be decoded.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
-
-/// Within an array the comma is what separates its items.
-const ENCODED_ITEM: &AsciiSet = &ENCODED.add(b',');
-
 impl Identity {
     /// Whether a client's field of this name is taken out, on every route.
     ///
@@ -57,7 +49,7 @@ impl Identity {
 
     /// The fields that are set for a token; a claim that is absent, `null` or empty sets none.
     pub fn values<'a>(&'a self, token: &VerifiedToken) -> Vec<(&'a str, String)> {
-        let value = |claim: &ClaimHeader| text(at(token, &claim.pointer)?).filter(|value| !value.is_empty());
+        let value = |claim: &ClaimHeader| field_value::of(at(token, &claim.pointer)?).filter(|value| !value.is_empty());
         self.claims.iter().filter_map(|claim| Some((claim.name.as_str(), value(claim)?))).collect()
     }
 
@@ -78,40 +70,6 @@ fn split(pointer: &str) -> Option<(String, &str)> {
 fn at<'a>(token: &'a VerifiedToken, pointer: &str) -> Option<&'a Value> {
     let (claim, rest) = split(pointer)?;
     token.claim(&claim)?.pointer(rest)
-}
-
-/// A claim as the value of a field: text as it is, numbers and truth values as JSON writes them, the items of a
-/// plain array with commas between them, everything else as JSON. What cannot stand in a field value, and `%`,
-/// is percent-encoded as UTF-8 (RFC 3986 §2.1); a comma within an item too.
-///
-/// # Security
-/// The auth service lets users choose parts of it. No value can end the field or begin another (threats A8).
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
-            let items = items.iter().filter_map(|item| Some(encoded(&plain(item)?, ENCODED_ITEM)));
-            Some(items.collect::<Vec<_>>().join(","))
-        }
-        other => Some(encoded(&plain(other)?, ENCODED)),
-    }
-}
-
-fn plain(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.into()),
-        other => Some(other.to_string().into()),
-    }
-}
-
-/// White space at the ends would be lost on the way, and is encoded too.
-fn encoded(text: &str, set: &'static AsciiSet) -> String {
-    let inner = text.trim_matches(' ');
-    let spaces = |count: usize| "%20".repeat(count);
-    let before = text.len().saturating_sub(text.trim_start_matches(' ').len());
-    let after = text.len().saturating_sub(before).saturating_sub(inner.len());
-    format!("{}{}{}", spaces(before), utf8_percent_encode(inner, set), spaces(after))
 }
 
 fn begins_with(name: &str, prefix: &str) -> bool {

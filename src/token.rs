@@ -14,11 +14,13 @@ pub mod requirement;
 pub mod signature;
 pub mod verify;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::field_value;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use key::KeyId;
@@ -34,6 +36,7 @@ struct Verified {
     bearer: Secret<Box<[u8]>>,
     ends: Ends,
     signed_by: KeyId,
+    subject: Option<Rc<str>>,
     claims: Option<Box<Map<String, Value>>>,
 }
 
@@ -55,10 +58,18 @@ impl Ends {
 }
 
 impl VerifiedToken {
-    fn new(compact: &str, ends: Ends, signed_by: KeyId, claims: Map<String, Value>) -> Self {
+    fn new(
+        compact: &str,
+        ends: Ends,
+        signed_by: KeyId,
+        mut claims: Map<String, Value>,
+        kept: &BTreeSet<String>,
+    ) -> Self {
         let bearer = format!("Bearer {compact}").into_bytes().into_boxed_slice();
+        let subject = claims.get("sub").filter(|sub| sub.is_string()).and_then(field_value::of).map(Rc::from);
+        claims.retain(|name, _| kept.contains(name));
         let claims = if claims.is_empty() { None } else { Some(Box::new(claims)) };
-        Self(Rc::new(Verified { bearer: Secret::new(bearer), ends, signed_by, claims }))
+        Self(Rc::new(Verified { bearer: Secret::new(bearer), ends, signed_by, subject, claims }))
     }
 
     /// The value of the `Authorization` field (RFC 6750 §2.1).
@@ -82,6 +93,11 @@ impl VerifiedToken {
         self.0.signed_by
     }
 
+    /// Whom it is about (RFC 7519 §4.1.2), in the form of a field value.
+    pub fn subject(&self) -> Option<&Rc<str>> {
+        self.0.subject.as_ref()
+    }
+
     /// A claim, as far as the configuration has a use for it; the others are not kept.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claims.as_ref()?.get(name)
@@ -89,7 +105,9 @@ impl VerifiedToken {
 
     /// What the token weighs in memory besides its own text, in bytes, roughly.
     pub fn claims_weight(&self) -> usize {
-        self.0.claims.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| weight(name, value)).sum())
+        let claims = self.0.claims.iter().flat_map(|claims| claims.iter());
+        let subject = self.0.subject.as_ref().map_or(0, |subject| subject.len());
+        claims.map(|(name, value)| weight(name, value)).sum::<usize>().saturating_add(subject)
     }
 
     /// Until when the token may be served from a cache: its `exp` less the leeway it was verified with, so

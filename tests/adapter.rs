@@ -59,7 +59,7 @@ fn session_is_exchanged_by_the_root_and_the_request_goes_on_with_its_bearer() {
 }
 
 #[test]
-fn cached_request_costs_four_host_calls() {
+fn cached_request_costs_seven_host_calls() {
     assert!(start(&minimal()));
     let first = request(get("/api/x").cookie("sid=abc"));
     turn();
@@ -71,6 +71,9 @@ fn cached_request_costs_four_host_calls() {
     let expected = [
         "proxy_get_header_map_pairs",
         "proxy_get_current_time_nanoseconds",
+        "proxy_set_property",
+        "proxy_set_property",
+        "proxy_set_property",
         "proxy_remove_header_map_value",
         "proxy_replace_header_map_value",
     ];
@@ -98,6 +101,23 @@ fn response_of_a_cached_request_costs_three_host_calls_and_the_one_of_another_no
         end(id);
         assert_eq!(host(|host| host.calls.clone()), calls);
     }
+}
+
+#[test]
+fn envoy_is_told_what_was_decided_on_each_request() {
+    assert!(start(&minimal()));
+    let told = |id| stream(id).filter_state.into_iter().collect::<Vec<_>>();
+    let entry = |name: &str, value: &str| (format!("session_bearer.{name}"), value.to_owned());
+    let waited = request(get("/api/x").cookie("sid=abc"));
+    assert_eq!(told(waited), []);
+    turn();
+    grant();
+    let session = entry("credential", "session_cookie");
+    assert_eq!(told(waited), [session.clone(), entry("outcome", "allowed_miss"), entry("subject", "ada")]);
+    let cached = request(get("/api/x").cookie("sid=abc"));
+    assert_eq!(told(cached), [session, entry("outcome", "allowed_hit"), entry("subject", "ada")]);
+    let refused = request(get("/api/x"));
+    assert_eq!(told(refused), [entry("credential", "none"), entry("outcome", "denied_no_credential")]);
 }
 
 #[test]

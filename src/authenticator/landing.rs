@@ -215,7 +215,7 @@ impl Authenticator {
     /// anybody who did not ask (threats B7).
     fn relay(&mut self, set_cookies: Vec<String>, first: Option<&mut Settled>, cause: StreamId) {
         match first {
-            Some(Settled { step: Step::Reply(reply), .. }) => {
+            Some(Settled { step: Step::Reply(reply, _), .. }) => {
                 self.stats.add(Counter::SetCookiesRelayed, set_cookies.len());
                 reply.set_cookies(set_cookies);
             }

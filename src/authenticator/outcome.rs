@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::edits::HeaderEdits;
 use crate::exchange::ExchangeError;
+use crate::filter_state::FilterState;
 use crate::flight::StreamId;
 use crate::keys::{KeysError, Loaded};
 use crate::reply::LocalReply;
@@ -13,9 +14,9 @@ use crate::token::TokenError;
 /// What to do with a request.
 pub enum Step {
     /// Let it through with these edits.
-    Continue(HeaderEdits),
+    Continue(HeaderEdits, FilterState),
     /// Answer it here.
-    Reply(LocalReply),
+    Reply(LocalReply, FilterState),
     /// Hold it until what it waits for has ended.
     Wait,
 }

@@ -114,12 +114,12 @@ fn credentials(raw: Vec<RawCredential>, remove_cookies: bool, problems: &mut Pro
     }
     let (mut order, mut cookies) = (Vec::new(), CookieNames::default());
     for (i, credential) in raw.into_iter().enumerate() {
-        let (kind, name) = match &credential {
-            RawCredential::Bearer(_) => (Kind::Bearer, "bearer"),
-            RawCredential::SessionCookie(_) => (Kind::SessionCookie, "session_cookie"),
-            RawCredential::TokenCookie(_) => (Kind::TokenCookie, "token_cookie"),
+        let kind = match &credential {
+            RawCredential::Bearer(_) => Kind::Bearer,
+            RawCredential::SessionCookie(_) => Kind::SessionCookie,
+            RawCredential::TokenCookie(_) => Kind::TokenCookie,
         };
-        let path = format!("credentials[{i}].{name}");
+        let path = format!("credentials[{i}].{}", kind.name());
         if order.contains(&kind) {
             problems.add(&path, "listed before; list each kind once, with all its cookie names");
         }

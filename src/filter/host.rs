@@ -12,6 +12,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::edits::{Edit, HeaderEdits};
 use crate::exchange::Callout;
+use crate::filter_state::FilterState;
 use crate::flight::StreamId;
 use crate::reply::LocalReply;
 use crate::request::Field;
@@ -89,6 +90,16 @@ pub fn edit(edits: &HeaderEdits) {
                 hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
             }
         };
+    }
+}
+
+/// Tells access logs and the filters after this one what was decided on the current request.
+///
+/// The SDK panics when the host refuses the call, which it does for a request that has ended, and where the
+/// list of allowed capabilities lacks `proxy_set_property`.
+pub fn set_filter_state(state: &FilterState) {
+    for (name, value) in state.entries() {
+        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
     }
 }
 

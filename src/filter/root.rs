@@ -146,11 +146,15 @@ impl FilterRoot {
                 continue;
             }
             match step {
-                Step::Continue(edits) => {
+                Step::Continue(edits, state) => {
+                    host::set_filter_state(state);
                     host::edit(edits);
                     host::resume();
                 }
-                Step::Reply(reply) => host::reply(reply),
+                Step::Reply(reply, state) => {
+                    host::set_filter_state(state);
+                    host::reply(reply);
+                }
                 Step::Wait => {}
             }
         }
@@ -261,7 +265,7 @@ impl RootContext for FilterRoot {
             workers::announce(worker.queue, now);
         }
         for (denial, count) in worker.authenticator.borrow_mut().take_waived() {
-            info!("report_only: {count} requests have passed that would be refused: {denial}");
+            info!("report_only: let through {count} times: {denial}");
         }
         let outcome = worker.authenticator.borrow_mut().on_tick(now);
         self.carry_out(outcome);

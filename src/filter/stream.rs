@@ -38,11 +38,13 @@ impl HttpContext for FilterStream {
         let step = worker.authenticator.borrow_mut().on_request(&fields, self.id, host::client_address, now);
         worker.ring();
         match step {
-            Step::Continue(edits) => {
+            Step::Continue(edits, state) => {
+                host::set_filter_state(&state);
                 host::edit(&edits);
                 Action::Continue
             }
-            Step::Reply(reply) => {
+            Step::Reply(reply, state) => {
+                host::set_filter_state(&state);
                 debug!("request {}: answered {}", self.id, reply.status);
                 host::reply(&reply);
                 Action::Pause

@@ -141,7 +141,7 @@ MISTAKES = {
     "check_turned_off_with_a_number": (plugin(csrf={"insecure_disable": 1}), ["csrf.insecure_disable", "1"]),
     "check_turned_off_by_a_gentler_name": (plugin(csrf={"disable": True}), ["csrf", "disable", "insecure_disable"]),
     "misspelt_key_of_csrf": (plugin(csrf={"trusted_origin": [TRUSTED]}), ["csrf", "trusted_origin", "trusted_origins"]),
-    "report_only": (plugin(report_only=True), ["report_only", "not supported"]),
+    "report_only_as_text": (plugin(report_only="yes"), ["report_only", "a boolean"]),
     "claim_without_a_pointer": (plugin(upstream={"claim_headers": {"x-user-id": "sub"}}), ["upstream.claim_headers.x-user-id", "/sub"]),
     "claim_as_a_cookie": (plugin(upstream={"claim_headers": {"cookie": "/sub"}}), ["upstream.claim_headers.cookie", "leave it out"]),
     "every_header_removed": (plugin(upstream={"remove_headers": ["*"]}), ["upstream.remove_headers[0]", "prefix"]),
@@ -300,7 +300,7 @@ def start_refused(auth, backend, tmp_path):
     return start
 
 
-STOPPING = ["misspelt_key", "timeout_too_long", "unknown_auth_mode", "no_credentials", "report_only", "origin_with_a_wildcard"]
+STOPPING = ["misspelt_key", "timeout_too_long", "unknown_auth_mode", "no_credentials", "report_only_as_text", "origin_with_a_wildcard"]
 
 
 @pytest.mark.parametrize("mistake", STOPPING)

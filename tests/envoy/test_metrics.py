@@ -14,7 +14,7 @@ IN_FLIGHT = "session_bearer_exchange_in_flight"
 GAUGES = {IN_FLIGHT, "session_bearer_cache_entries", "session_bearer_host_algorithms"}
 
 COUNTERS = """
-    allowed_hit allowed_shared allowed_stale allowed_miss allowed_verified allowed_anonymous allowed_off
+    allowed_hit allowed_shared allowed_stale allowed_miss allowed_verified allowed_anonymous allowed_off allowed_report_only
     denied_malformed_request denied_repeated_authorization denied_conflicting_cookies denied_no_credential denied_malformed_session
     denied_session_refused denied_invalid_token denied_cross_origin denied_insufficient_scope denied_keys_unavailable denied_exchange_failed
     denied_overloaded denied_paused denied_unverified_token sent_to_sign_in abandoned

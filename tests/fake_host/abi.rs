@@ -232,6 +232,15 @@ extern "C" fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> Status {
+    called("proxy_set_property", |host| {
+        let Some(stream) = host.streams.get_mut(&host.effective) else { return Status::NotFound };
+        stream.filter_state.insert(text(path, path_size), text(value, value_size));
+        Status::Ok
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_register_shared_queue(_: *const u8, _: usize, id: *mut u32) -> Status {
     called("proxy_register_shared_queue", |_| {
         put(QUEUE, id);
@@ -440,7 +449,6 @@ never_called! {
     proxy_set_buffer_bytes(BufferType, usize, usize, *const u8, usize);
     proxy_set_header_map_pairs(MapType, *const u8, usize);
     proxy_get_header_map_value(MapType, *const u8, usize, *mut *mut u8, *mut usize);
-    proxy_set_property(*const u8, usize, *const u8, usize);
     proxy_resolve_shared_queue(*const u8, usize, *const u8, usize, *mut u32);
     proxy_grpc_call(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, u32, *mut u32);
     proxy_grpc_stream(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize, *mut u32);

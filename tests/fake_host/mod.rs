@@ -83,6 +83,7 @@ pub struct Callout {
 pub struct Stream {
     pub fields: Vec<Field>,
     pub response: Option<Vec<Field>>,
+    pub filter_state: BTreeMap<String, String>,
     pub state: StreamState,
 }
 
@@ -178,7 +179,10 @@ fn stop() {
 pub fn request(head: Head) -> u32 {
     let id = host(|host| {
         let id = host.streams.keys().last().copied().unwrap_or(ROOT) + 1;
-        host.streams.insert(id, Stream { fields: head.0, response: None, state: StreamState::New });
+        host.streams.insert(
+            id,
+            Stream { fields: head.0, response: None, filter_state: BTreeMap::new(), state: StreamState::New },
+        );
         id
     });
     abi::context_create(id, ROOT);

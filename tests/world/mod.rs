@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use session_bearer::authenticator::{Authenticator, Bell, Failure, Outcome, ResponseEdits, Step};
 use session_bearer::edits::{Edit, HeaderEdits};
 use session_bearer::exchange::{Callout, CalloutReply};
+use session_bearer::filter_state::FilterState;
 use session_bearer::flight::{FlightId, StreamId};
 use session_bearer::keys::SharedDocument;
 use session_bearer::reply::LocalReply;
@@ -48,6 +49,7 @@ pub struct World {
 struct Request {
     fields: Vec<Field>,
     state: State,
+    filter_state: Option<FilterState>,
 }
 
 enum State {
@@ -144,11 +146,8 @@ impl World {
         let stream = self.next_stream;
         self.next_stream += 1;
         let step = self.authenticator.on_request(&head.0, stream, || Some(CLIENT.to_owned()), self.now);
-        let state = match step {
-            Step::Wait => State::Waiting,
-            step => settled(step, &head.0),
-        };
-        self.requests.insert(stream, Request { fields: head.0, state });
+        let (state, filter_state) = settled(step, &head.0);
+        self.requests.insert(stream, Request { fields: head.0, state, filter_state });
         self.heed_bell();
         stream
     }
@@ -184,6 +183,12 @@ impl World {
             State::Answered(reply) => reply,
             _ => panic!("the request was not answered here"),
         }
+    }
+
+    /// What Envoy is told of a request: its outcome, its credential, its subject.
+    pub fn told(&self, stream: StreamId) -> Vec<&str> {
+        let state = self.requests[&stream].filter_state.as_ref();
+        state.into_iter().flat_map(FilterState::entries).map(|(_, value)| value).collect()
     }
 
     /// The fields with which a request reached the backend.
@@ -326,16 +331,17 @@ impl World {
         for settled_request in outcome.settled {
             let request = self.requests.get_mut(&settled_request.stream).expect("only known requests are settled");
             assert!(matches!(request.state, State::Waiting), "a request was settled twice, or after its client left");
-            request.state = settled(settled_request.step, &request.fields);
+            (request.state, request.filter_state) = settled(settled_request.step, &request.fields);
+            assert!(!matches!(request.state, State::Waiting), "a settled request must not wait");
         }
     }
 }
 
-fn settled(step: Step, fields: &[Field]) -> State {
+fn settled(step: Step, fields: &[Field]) -> (State, Option<FilterState>) {
     match step {
-        Step::Continue(edits) => State::Passed(applied(&edits, fields)),
-        Step::Reply(reply) => State::Answered(reply),
-        Step::Wait => panic!("a settled request must not wait"),
+        Step::Continue(edits, state) => (State::Passed(applied(&edits, fields)), Some(state)),
+        Step::Reply(reply, state) => (State::Answered(reply), Some(state)),
+        Step::Wait => (State::Waiting, None),
     }
 }
 
