@@ -23,7 +23,6 @@ use crate::exchange::Exchange;
 use crate::identity::Identity;
 use crate::keys::KeySource;
 use crate::origin::OriginRules;
-use crate::path::RequestPath;
 use crate::request::RequestHead;
 use crate::routes::{Enforcement, RouteTable};
 use crate::session::SessionKeys;
@@ -96,8 +95,7 @@ impl Config {
 
     /// Whether a request goes to a path that signs out.
     pub fn signs_out(&self, head: &RequestHead<'_>) -> bool {
-        let path = RequestPath::parse(head.target());
-        path.plain().is_some_and(|path| self.sign_out_paths.iter().any(|listed| listed == path))
+        head.path().plain().is_some_and(|path| self.sign_out_paths.iter().any(|listed| listed == path))
     }
 
     /// The keys of sessions, made of all that decides what the auth service answers.

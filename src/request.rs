@@ -3,15 +3,17 @@
 //! Every value of a repeated field counts. Envoy's own getter shows the first one only, and a filter
 //! that decides on it while the backend reads another has decided nothing (Envoy CVE-2021-32777).
 
+use crate::path::RequestPath;
+
 /// A header field: its name in lower case, and the bytes of its value.
 pub type Field = (String, Vec<u8>);
 
 /// A request's pseudo-headers and header fields.
-#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     fields: &'a [Field],
     method: &'a [u8],
     target: &'a [u8],
+    path: RequestPath<'a>,
 }
 
 /// The request has no method or no path, or is a `CONNECT`: there is nothing to apply a rule to.
@@ -31,10 +33,10 @@ impl<'a> RequestHead<'a> {
     /// [`NotARequest`] for a request that no rule can be about (Envoy CVE-2021-43824,
     /// CVE-2026-73547 are what happens to filters that assume a path).
     pub fn new(fields: &'a [Field]) -> Result<Self, NotARequest> {
-        let head = Self { fields, method: b"", target: b"" };
-        let method = head.values(":method").next().filter(|m| !m.is_empty() && *m != b"CONNECT").ok_or(NotARequest)?;
-        let target = head.values(":path").next().filter(|p| !p.is_empty()).ok_or(NotARequest)?;
-        Ok(Self { fields, method, target })
+        let first = |name| fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+        let method = first(":method").filter(|m| !m.is_empty() && *m != b"CONNECT").ok_or(NotARequest)?;
+        let target = first(":path").filter(|p| !p.is_empty()).ok_or(NotARequest)?;
+        Ok(Self { fields, method, target, path: RequestPath::parse(target) })
     }
 
     /// The request method, case-sensitive (RFC 9110 §9.1).
@@ -45,6 +47,11 @@ impl<'a> RequestHead<'a> {
     /// The request target: path and query.
     pub const fn target(&self) -> &'a [u8] {
         self.target
+    }
+
+    /// The path of the target.
+    pub const fn path(&self) -> &RequestPath<'a> {
+        &self.path
     }
 
     /// The host the request is for, in lower case, without port and without the dot at the end that DNS

@@ -6,7 +6,6 @@
 
 use std::rc::Rc;
 
-use crate::path::RequestPath;
 use crate::request::RequestHead;
 use crate::token::VerifiedToken;
 use crate::token::requirement::Requirement;
@@ -46,7 +45,7 @@ pub struct Policy {
     pub require: Vec<Rc<Requirement>>,
 }
 
-/// A pattern for paths. Patterns are plain themselves (see [`RequestPath::plain`]).
+/// A pattern for paths. Patterns are plain themselves (see [`crate::path::RequestPath::plain`]).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PathMatch {
     /// This path and no other.
@@ -125,7 +124,7 @@ impl RouteTable {
         if head.is_preflight() {
             return Policy::PREFLIGHT;
         }
-        let path = RequestPath::parse(head.target());
+        let path = head.path();
         let asks_for_host = self.0.iter().any(|route| !route.hosts.is_empty());
         let host = if asks_for_host { head.host() } else { None };
         let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), host.as_deref(), path));
