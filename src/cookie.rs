@@ -99,22 +99,19 @@ impl CookieNames {
 
     /// The fields without our pairs, joined to one field as HTTP/2 crumbs are (RFC 9113 §8.2.3).
     pub fn without_ours<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Rest {
+        let is_ours = |segment: &[u8]| Pair::parse(segment).is_some_and(|pair| self.position(pair.name).is_some());
         let mut kept = Vec::new();
         for field in fields {
-            let neighbours = segments(field)
-                .filter(|segment| Pair::parse(segment).is_none_or(|pair| self.position(pair.name).is_none()));
-            for (i, segment) in neighbours.enumerate() {
-                match (kept.is_empty(), i) {
-                    (true, _) => kept.extend_from_slice(trim(segment)),
-                    (false, 0) => {
-                        kept.extend_from_slice(b"; ");
-                        kept.extend_from_slice(trim(segment));
-                    }
-                    (false, _) => {
-                        kept.push(b';');
-                        kept.extend_from_slice(segment);
-                    }
-                }
+            let mut neighbours =
+                segments(field).filter(|segment| !is_ours(segment)).skip_while(|segment| trim(segment).is_empty());
+            let Some(first) = neighbours.next() else { continue };
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(trim_start(first));
+            for segment in neighbours {
+                kept.push(b';');
+                kept.extend_from_slice(segment);
             }
         }
         if kept.is_empty() { Rest::Empty } else { Rest::Pairs(kept) }
@@ -187,11 +184,17 @@ fn segments(field: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Removes SP and HTAB from both ends; no other byte is white space in a header field.
 fn trim(bytes: &[u8]) -> &[u8] {
-    let is_text = |b: &u8| !matches!(b, b' ' | b'\t');
-    let (Some(start), Some(end)) = (bytes.iter().position(is_text), bytes.iter().rposition(is_text)) else {
-        return &[];
-    };
-    bytes.get(start..=end).unwrap_or_default()
+    let end = bytes.iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last.saturating_add(1));
+    trim_start(bytes.get(..end).unwrap_or_default())
+}
+
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !is_blank(byte)).unwrap_or(bytes.len());
+    bytes.get(start..).unwrap_or_default()
+}
+
+const fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 const fn is_cookie_octet(byte: u8) -> bool {

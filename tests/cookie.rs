@@ -105,6 +105,9 @@ fn ours_can_be_anywhere_and_nothing_else_moves() {
         (vec!["s=1"], Rest::Empty),
         (vec!["s=1", "c=2"], Rest::Empty),
         (vec!["a=1;  b = 2 ;s=3;\tx"], Rest::Pairs(b"a=1;  b = 2 ;\tx".to_vec())),
+        (vec!["a=1 ; s=2 ;  b=3\t"], Rest::Pairs(b"a=1 ;  b=3\t".to_vec())),
+        (vec![";s=1;; a=1;"], Rest::Pairs(b"a=1;".to_vec())),
+        (vec!["s=1;", " ;\ts=1; ;"], Rest::Empty),
         (vec!["c=1; a", "s=2; b=é"], Rest::Pairs("a; b=é".as_bytes().to_vec())),
     ] {
         let cookies = ours();
