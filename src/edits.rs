@@ -6,7 +6,8 @@
 
 use crate::cookie::Rest;
 use crate::identity::Identity;
-use crate::request::{RequestHead, reads_as};
+use crate::origin::overrides_method;
+use crate::request::{Field, RequestHead, reads_as};
 use crate::routes::AnonymousPermit;
 use crate::time::UnixTime;
 use crate::token::VerifiedToken;
@@ -37,6 +38,7 @@ pub enum Edit<'a> {
 pub struct Expired(pub Stripped);
 
 const AUTHORIZATION: &str = "authorization";
+const COOKIE: &str = "cookie";
 
 impl Stripped {
     /// Takes out what no client may tell the backend: who the user is, in the fields of `identity`; the other
@@ -70,8 +72,8 @@ impl HeaderEdits {
         let removals = self.stripped.removed.iter().filter(|name| !self.sets(name)).map(|name| Edit::Remove(name));
         let cookie = match &self.stripped.cookie {
             Rest::Untouched => None,
-            Rest::Empty => Some(Edit::Remove("cookie")),
-            Rest::Pairs(pairs) => Some(Edit::Replace("cookie", pairs)),
+            Rest::Empty => Some(Edit::Remove(COOKIE)),
+            Rest::Pairs(pairs) => Some(Edit::Replace(COOKIE, pairs)),
         };
         let claims = self.claims.iter().map(|(name, value)| Edit::Replace(name, value.as_bytes()));
         let bearer = self.token.as_ref().map(|token| Edit::Replace(AUTHORIZATION, token.bearer()));
@@ -82,6 +84,18 @@ impl HeaderEdits {
     fn sets(&self, name: &str) -> bool {
         (self.token.is_some() && name == AUTHORIZATION) || self.claims.iter().any(|(set, _)| set == name)
     }
+}
+
+/// The fields of a trailer section that say who a request is from, or what it is.
+///
+/// # Security
+/// RFC 9110 §6.5.1 forbids them there, and a backend that merges trailers into the head all the same would take
+/// them for ours, after everything has been decided.
+pub fn forbidden_trailers<'a>(trailers: &'a [Field], identity: &Identity) -> impl Iterator<Item = &'a str> {
+    let is_forbidden = |name: &&str| {
+        identity.strips(name) || is_authorization(name) || reads_as(name, COOKIE) || overrides_method(name)
+    };
+    trailers.iter().map(|(name, _)| name.as_str()).filter(is_forbidden)
 }
 
 /// Whether a backend may take a field of this name for `Authorization`.

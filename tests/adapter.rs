@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use common::{claims, get, minimal, minimal_with, sign};
 use fake_host::{
     Host, QUEUE, ROOT, StreamState, abi, answer, end, host, metric, request, respond, start, start_on, stream, tick,
-    turn,
+    trailers, turn,
 };
 use proxy_wasm::types::LogLevel;
 use serde_json::json;
@@ -219,6 +219,26 @@ fn set_cookie_of_the_auth_service_is_added_to_the_response_on_lines_of_its_own()
     let private = ("cache-control".to_owned(), b"private, no-store".to_vec());
     let expected = [own.clone(), vec![set("sid=abc; Max-Age=9"), set("remember=1"), private]].concat();
     assert_eq!(respond(id, own), expected);
+}
+
+#[test]
+fn nothing_in_a_trailer_section_says_who_a_request_is_from() {
+    let upstream = json!({"claim_headers": {"x-user-id": "/sub"}, "remove_headers": ["x-internal-*"]});
+    assert!(start(&minimal_with("/upstream", upstream)));
+    let field = |name: &&str| ((*name).to_owned(), b"of-the-client".to_vec());
+    let harmless = ["x-checksum", "grpc-status", "x-authorization", "x-user"].iter().map(field).collect::<Vec<_>>();
+    let forged =
+        ["authorization", "Authorization", "cookie", "x-user-id", "X_User_ID", "x_internal-y", "x-http-method"];
+    for path in ["/api/x", "/feed", "/api/auth/x", "/hook"] {
+        let id = request(get(path).cookie("sid=abc"));
+        turn();
+        if stream(id).state == StreamState::Paused {
+            grant();
+        }
+        let sent = [harmless.clone(), forged.iter().map(field).collect()].concat();
+        assert_eq!(trailers(id, sent), harmless, "{path}");
+        end(id);
+    }
 }
 
 #[test]

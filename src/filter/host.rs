@@ -68,6 +68,16 @@ pub fn request_fields() -> Vec<Field> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
+/// The trailers of the current request; readable while they pass.
+pub fn request_trailers() -> Vec<Field> {
+    hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
+}
+
+/// Takes every value of a field out of the trailers that are passing.
+pub fn remove_request_trailer(name: &str) {
+    let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+}
+
 /// The address of the client as Envoy trusts it, without its port.
 pub fn client_address() -> Option<String> {
     let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;

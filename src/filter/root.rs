@@ -48,8 +48,9 @@ enum Asked {
 pub struct Worker {
     /// The core.
     pub authenticator: RefCell<Authenticator>,
+    /// What the core was configured with.
+    pub config: Rc<Config>,
     queue: u32,
-    config: Rc<Config>,
 }
 
 impl Worker {

@@ -9,6 +9,7 @@ use proxy_wasm::types::Action;
 use super::host;
 use super::root::Worker;
 use crate::authenticator::Step;
+use crate::edits::forbidden_trailers;
 use crate::flight::StreamId;
 use crate::reply::{Denial, LocalReply};
 
@@ -54,6 +55,14 @@ impl HttpContext for FilterStream {
                 Action::Pause
             }
         }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        if let Some(worker) = &self.worker {
+            let trailers = host::request_trailers();
+            forbidden_trailers(&trailers, &worker.config.identity).for_each(host::remove_request_trailer);
+        }
+        Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {

@@ -23,6 +23,7 @@ mod exported {
         pub fn proxy_on_tick(context: u32);
         pub fn proxy_on_queue_ready(context: u32, queue: u32);
         pub fn proxy_on_request_headers(context: u32, count: usize, end_of_stream: bool) -> Action;
+        pub fn proxy_on_request_trailers(context: u32, count: usize) -> Action;
         pub fn proxy_on_response_headers(context: u32, count: usize, end_of_stream: bool) -> Action;
         pub fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, body: usize, trailers: usize);
         pub fn proxy_on_done(context: u32) -> bool;
@@ -48,6 +49,7 @@ module_calls! {
     tick(id: u32) = exported::proxy_on_tick(id);
     queue_ready(id: u32, queue: u32) = exported::proxy_on_queue_ready(id, queue);
     request_headers(id: u32) -> Action = exported::proxy_on_request_headers(id, 0, true);
+    request_trailers(id: u32) -> Action = exported::proxy_on_request_trailers(id, 0);
     response_headers(id: u32) -> Action = exported::proxy_on_response_headers(id, 0, true);
     http_call_response(id: u32, token: u32, headers: usize, body: usize) =
         exported::proxy_on_http_call_response(id, token, headers, body, 0);
@@ -185,6 +187,9 @@ extern "C" fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size:
             MapType::HttpResponseHeaders => {
                 host.streams.get(&host.effective).and_then(|stream| stream.response.clone()).unwrap_or_default()
             }
+            MapType::HttpRequestTrailers => {
+                host.streams.get(&host.effective).and_then(|stream| stream.trailers.clone()).unwrap_or_default()
+            }
             _ => Vec::new(),
         };
         hand_over(serialize(&fields), data, size);
@@ -193,9 +198,11 @@ extern "C" fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size:
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_remove_header_map_value(_: MapType, key: *const u8, key_size: usize) -> Status {
+extern "C" fn proxy_remove_header_map_value(map: MapType, key: *const u8, key_size: usize) -> Status {
     called("proxy_remove_header_map_value", |host| {
-        let Some(fields) = current_fields(host) else { return Status::BadArgument };
+        let trailers = host.streams.get_mut(&host.effective).and_then(|stream| stream.trailers.as_mut());
+        let fields = if map == MapType::HttpRequestTrailers { trailers } else { current_fields(host) };
+        let Some(fields) = fields else { return Status::BadArgument };
         fields.retain(|(name, _)| *name != text(key, key_size));
         Status::Ok
     })

@@ -82,6 +82,7 @@ pub struct Callout {
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub fields: Vec<Field>,
+    pub trailers: Option<Vec<Field>>,
     pub response: Option<Vec<Field>>,
     pub filter_state: BTreeMap<String, String>,
     pub state: StreamState,
@@ -181,7 +182,13 @@ pub fn request(head: Head) -> u32 {
         let id = host.streams.keys().last().copied().unwrap_or(ROOT) + 1;
         host.streams.insert(
             id,
-            Stream { fields: head.0, response: None, filter_state: BTreeMap::new(), state: StreamState::New },
+            Stream {
+                fields: head.0,
+                trailers: None,
+                response: None,
+                filter_state: BTreeMap::new(),
+                state: StreamState::New,
+            },
         );
         id
     });
@@ -222,6 +229,13 @@ pub fn respond(id: u32, fields: Vec<Field>) -> Vec<Field> {
     host(|host| host.streams.get_mut(&id).unwrap().response = Some(fields));
     assert_eq!(enter(id, || abi::response_headers(id)), Action::Continue);
     host(|host| host.streams.get_mut(&id).unwrap().response.take().unwrap())
+}
+
+/// The trailers of a request come; answers them as the backend gets them.
+pub fn trailers(id: u32, fields: Vec<Field>) -> Vec<Field> {
+    host(|host| host.streams.get_mut(&id).unwrap().trailers = Some(fields));
+    assert_eq!(enter(id, || abi::request_trailers(id)), Action::Continue);
+    host(|host| host.streams.get_mut(&id).unwrap().trailers.take().unwrap())
 }
 
 /// The client hangs up, or its request has ended.
