@@ -49,7 +49,8 @@ impl RequestPath<'_> {
     /// Not every server does all of it; each combination that matters is among them. `None` when there
     /// would be too many to look at: such a path can be taken for any.
     pub fn readings(&self) -> Option<Vec<Vec<u8>>> {
-        const READERS: [Reader; 5] = [unescape, forward_slashes, without_parameters, merge_slashes, resolve_dots];
+        const READERS: [Reader; 6] =
+            [unescape, forward_slashes, without_parameters, merge_slashes, resolve_dots, resolve_dots_to_folder];
         if self.raw.len() > MAX_READABLE_LEN {
             return None;
         }
@@ -107,6 +108,7 @@ fn merge_slashes(path: &[u8]) -> Vec<u8> {
     read
 }
 
+/// As file systems have it: `/a/b/..` is `/a`.
 fn resolve_dots(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     for segment in path.split(|&byte| byte == b'/').skip(1) {
@@ -119,6 +121,15 @@ fn resolve_dots(path: &[u8]) -> Vec<u8> {
         }
     }
     [b"/".as_slice(), &kept.join(&b'/')].concat()
+}
+
+/// As URLs have it: `/a/b/..` is `/a/` (RFC 3986 §5.2.4).
+fn resolve_dots_to_folder(path: &[u8]) -> Vec<u8> {
+    let mut read = resolve_dots(path);
+    if matches!(path.rsplit(|&byte| byte == b'/').next(), Some(b"." | b"..")) && !read.ends_with(b"/") {
+        read.push(b'/');
+    }
+    read
 }
 
 /// Whether `path`, as it stands, is in normal form.

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::rc::Rc;
+
 use common::{get, request};
 use session_bearer::path::RequestPath;
 use session_bearer::request::RequestHead;
 use session_bearer::routes::{Auth, PathMatch, Policy, Route, RouteTable};
+use session_bearer::token::requirement::Requirement;
 
 fn route(path: PathMatch, methods: &[&str], auth: Auth) -> Route {
     let methods = methods.iter().map(|&method| method.to_owned()).collect();
@@ -236,5 +239,19 @@ fn requirement_of_a_host_holds_however_the_host_is_spelled() {
         head.0.retain(|(name, _)| name != ":authority");
         let head = head.with(":authority", authority);
         assert_eq!(table.find(&RequestHead::new(&head.0).unwrap()).auth, Auth::Required, "{authority}");
+    }
+}
+
+#[test]
+fn dot_segment_at_the_end_leaves_a_folder_for_some_and_none_for_others() {
+    for required in ["/admin/", "/admin"] {
+        let mut admin = route(exact(required), &[], Auth::Required);
+        admin.policy.require = vec![Rc::new(Requirement::default())];
+        let table = RouteTable::new(vec![admin, route(prefix("/"), &[], Auth::Required)]);
+        for path in ["/admin/x/..", "/admin/.", "/admin/%2e", "/admin/x/%2e%2e"] {
+            let head = get(path);
+            let policy = table.find(&RequestHead::new(&head.0).unwrap());
+            assert_eq!(policy.require.len(), 1, "{path} may be {required}");
+        }
     }
 }
