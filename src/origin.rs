@@ -5,6 +5,9 @@
 //! that duty over (CWE-352). The rule is that of threats §1: what a browser says in `Origin` and
 //! `Sec-Fetch-Site`, which no page can choose, and never `Referer` (CVE-2025-24358).
 
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::request::{Repeated, RequestHead, reads_as};
 
 /// Which requests are taken for the site's own.
@@ -94,23 +97,37 @@ pub fn normalised(written: &str) -> Result<String, &'static str> {
     })
 }
 
-fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+/// The host as browsers write it, and the port.
+fn host_and_port(authority: &str) -> Option<(Cow<'_, str>, Option<u16>)> {
     let is_address = authority.starts_with('[');
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !is_address || host.ends_with(']') => (host, Some(port.parse().ok()?)),
+        Some((host, port)) if !is_address || host.ends_with(']') => (host, Some(number(port)?)),
         _ => (authority, None),
     };
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let is_good = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(is_host),
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => format!("[{}]", address.parse::<Ipv6Addr>().ok()?).into(),
+        None if is_name(host) || host.parse::<Ipv4Addr>().is_ok() => host.into(),
+        None => return None,
     };
-    is_good.then_some((host, port))
+    Some((host, port))
+}
+
+/// Whether it is the name of a host. What ends in a number is an IPv4 address, or nothing (WHATWG URL §3.5).
+fn is_name(host: &str) -> bool {
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
+    !last.is_empty() && host.bytes().all(is_host) && !is_number
+}
+
+fn number(port: &str) -> Option<u16> {
+    port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether an origin can be had by whoever sits on the way: `http`, and not this machine.
 pub fn can_be_forged(origin: &str) -> bool {
     let Some(authority) = origin.strip_prefix("http://") else { return false };
-    let host = host_and_port(authority).map_or(authority, |(host, _)| host);
-    !matches!(host, "localhost" | "127.0.0.1" | "[::1]") && !host.ends_with(".localhost")
+    let host = host_and_port(authority).map_or(Cow::Borrowed(authority), |(host, _)| host);
+    !matches!(&*host, "localhost" | "127.0.0.1" | "[::1]") && !host.ends_with(".localhost")
 }

@@ -114,6 +114,10 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
         ("https://app.example:70000", "no host"),
         ("https://[::1", "no host"),
         ("https://[app]", "no host"),
+        ("https://127.1", "no host"),
+        ("https://0x7f000001", "no host"),
+        ("https://1.2.3.4.", "no host"),
+        ("https://app.example:+443", "no host"),
     ] {
         refuses("/csrf/trusted_origins", json!(["https://good.example", origin]), "csrf.trusted_origins[1]", mistake);
     }
@@ -427,6 +431,9 @@ fn origin_is_trusted_as_a_browser_writes_it() {
         ("http://localhost:10000", "http://localhost:10000"),
         ("https://[::1]:8443", "https://[::1]:8443"),
         ("https://[::1]", "https://[::1]"),
+        ("https://[0:0::1]:443", "https://[::1]"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("http://3com", "http://3com"),
         ("capacitor://localhost", "capacitor://localhost"),
     ] {
         let config = read(&minimal_with("/csrf/trusted_origins", json!([written])));
