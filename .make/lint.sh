@@ -12,8 +12,12 @@ step clippy "linting (about a minute the first time)" \
     cargo clippy --locked --all-targets -- -D warnings
 [ "${1:-}" != quick ] || exit 0
 
-[ ! -f fuzz/Cargo.toml ] || step fmt-fuzz "checking the fuzz targets' formatting (a second)" \
-    cargo fmt --check --manifest-path fuzz/Cargo.toml -- --color never
+if [ -f fuzz/Cargo.toml ]; then
+    step fmt-fuzz "checking the fuzz targets' formatting (a second)" \
+        cargo fmt --check --manifest-path fuzz/Cargo.toml -- --color never
+    step check-fuzz "checking that the fuzz targets compile (a minute the first time)" \
+        cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz/check
+fi
 
 . .make/wasm-toolchain.sh
 if [ "$target_dir" = target/wasm-debian ] && ! apt_install rust-web-clippy; then

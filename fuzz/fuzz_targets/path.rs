@@ -8,7 +8,7 @@ use session_bearer::routes::{Auth, PathMatch, Policy, Route, RouteTable};
 
 fuzz_target!(|data: &[u8]| {
     let policy = Policy { auth: Auth::Off, ..Policy::REQUIRED };
-    let open = Route { path: PathMatch::Prefix("/open".to_owned()), methods: vec![], policy };
+    let open = Route { path: PathMatch::Prefix("/open".to_owned()), methods: vec![], hosts: vec![], policy };
     let fields = [(":method".to_owned(), b"GET".to_vec()), (":path".to_owned(), data.to_vec())];
     let Ok(head) = RequestHead::new(&fields) else { return };
     if RouteTable::new(vec![open]).find(&head).auth == Auth::Off {
