@@ -10,6 +10,7 @@ from harness.bootstrap import KEYS_CLUSTER, PLUGIN, add_cluster, bootstrap
 from harness.echo_backend import EchoBackend
 from harness.envoy import Envoy
 from harness.key_endpoint import KeyEndpoint
+from harness.visitor import Visitor
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +83,20 @@ def start_fetching(auth, backend, keys, tmp_path_factory):
             return started[-1]
 
         yield start
+
+
+@pytest.fixture
+def known(auth, target):
+    """Gives a session that was served a moment ago, and its visitor."""
+    with contextlib.ExitStack() as visitors:
+
+        def sign_in(envoy, **options):
+            session = auth.sign_in(**options)
+            visitor = visitors.enter_context(Visitor(envoy.client(), session, target()))
+            assert visitor.visit().bearer == session.bearer
+            return session, visitor
+
+        yield sign_in
 
 
 @pytest.fixture

@@ -254,27 +254,28 @@ def updated(auth, backend, tmp_path_factory):
         assert envoy.envoy.traps() == []
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistake_is_refused_with_its_place_and_a_remedy(updated, mistake):
-    configuration, named = MISTAKES[mistake]
+def assert_refused(updated, configuration, *named):
     complaints = updated.refuse(configuration)
     for words in named:
         assert words in complaints
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_refused_with_its_place_and_a_remedy(updated, mistake):
+    configuration, named = MISTAKES[mistake]
+    assert_refused(updated, configuration, *named)
     assert updated.envoy.client().get("/api/still-serving").status == 401
 
 
 @pytest.mark.parametrize("mistake", TEXTS)
 def test_text_that_is_no_configuration_is_refused(updated, mistake):
     text, named = TEXTS[mistake]
-    complaints = updated.refuse(text)
-    for words in named:
-        assert words in complaints
+    assert_refused(updated, text, *named)
 
 
 def test_all_mistakes_are_named_at_once(updated):
-    complaints = updated.refuse(plugin(exchange={"timeout": "0s", "path": "x"}, cache={"max_ttl": "0s"}))
-    for path in ("exchange.timeout", "exchange.path", "cache.max_ttl"):
-        assert path in complaints
+    mistakes = plugin(exchange={"timeout": "0s", "path": "x"}, cache={"max_ttl": "0s"})
+    assert_refused(updated, mistakes, "exchange.timeout", "exchange.path", "cache.max_ttl")
 
 
 @pytest.mark.parametrize("value", ["planted-key\r\nx-admin: 1", "planted-key\x00"], ids=["line_break", "nul"])

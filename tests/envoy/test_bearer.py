@@ -10,7 +10,7 @@ from harness.client import head
 from harness.counts import Moves
 from harness.eventually import eventually
 from harness.keys import SigningKey
-from harness.problem import assert_anonymous, assert_problem
+from harness.problem import assert_anonymous, assert_invalid_token, assert_problem
 
 SESSION_COOKIE = PLUGIN["credentials"][0]
 PREFIXES = ["/api", "/optional"]
@@ -48,11 +48,6 @@ def invalid() -> dict[str, str]:
 
 
 INVALID = [pytest.param(value, id=reason) for reason, value in invalid().items()]
-
-
-def assert_invalid_token(answer):
-    assert_problem(answer, 401)
-    assert answer.value("www-authenticate") == 'Bearer error="invalid_token"'
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

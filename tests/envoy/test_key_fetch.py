@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import answers, tokens
+from harness.active import active, waiting
 from harness.bootstrap import KEYS_AUTHORITY, KEYS_CLUSTER, KEYS_PATH, PLUGIN, add_cluster, plugin, remote_keys
 from harness.client import head
 from harness.counts import values
@@ -18,7 +19,6 @@ from harness.keys import SigningKey, key_set
 from harness.problem import assert_anonymous, assert_problem
 
 CREDENTIALS = [{"bearer": {}}, *PLUGIN["credentials"]]
-ACTIVE = r"http\.(?!admin).*\.downstream_rq_active"
 WORKERS = 2
 ROOTS = WORKERS + 1  # Envoy keeps a VM on its main thread too, which serves no request
 
@@ -29,10 +29,6 @@ def fetching(**jwks) -> dict:
 
 def bearer(token: str) -> tuple[str, bytes]:
     return ("authorization", f"Bearer {token}".encode())
-
-
-def waiting(envoy, count: int) -> None:
-    eventually(lambda: sum(envoy.stats(ACTIVE).values()) == count, what=f"{count} requests waiting in Envoy")
 
 
 def test_keys_are_fetched_before_anybody_needs_them(keys, start_fetching, target):
@@ -122,7 +118,7 @@ def test_bearer_too_many_to_wait_for_the_first_keys_is_answered_503_on_an_option
     try:
         for connection, value in zip(connections, values_sent, strict=True):
             connection.send(head(path, ("authorization", value.encode())))
-        eventually(lambda: sum(envoy.stats(ACTIVE).values()) in (1, WORKERS), what="all but one per worker answered")
+        eventually(lambda: active(envoy) in (1, WORKERS), what="all but one per worker answered")
         assert backend.requests(path) == []
     finally:
         gate.open()

@@ -1,20 +1,20 @@
 """Proves that keys can be exchanged under running requests, and that a key that is withdrawn takes its tokens with it."""
 
 import contextlib
-import threading
 
 import pytest
 
 from harness import answers
+from harness.active import waiting
 from harness.bootstrap import PLUGIN, plugin, remote_keys
 from harness.client import head
 from harness.counts import values
 from harness.eventually import eventually
 from harness.keys import SigningKey, key_set
 from harness.problem import assert_problem
+from harness.traffic import Traffic
 
 CREDENTIALS = [{"bearer": {}}, *PLUGIN["credentials"]]
-ACTIVE = r"http\.(?!admin).*\.downstream_rq_active"
 ROOTS = 3  # two workers and the main thread
 
 
@@ -63,42 +63,25 @@ def ask(connection, token: str | None = None, cookie: str | None = None, path: s
     return connection.read()
 
 
-class Traffic:
-    """Requests without a pause on several connections, each with a new token of the key in use at the time and one of a kept session."""
+class RotatingTraffic(Traffic):
+    """Each request has a new token of the key in use at the time, or a kept session with one."""
 
     def __init__(self, client, auth, key: SigningKey) -> None:
+        super().__init__(threads=4)
         self.key = key
-        self.statuses: list[int] = []
-        self._auth = auth
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(client,)) for _ in range(4)]
+        self._client, self._auth = client, auth
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_exc):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, client) -> None:
-        with client.open() as connection:
-            while not self._stop.wait(0.005):
+    def ask(self) -> None:
+        with self._client.open() as connection:
+            while not self.over.wait(0.005):
                 key = self.key
                 session = self._auth.sign_in(token=key.mint(sub="exchanged"))
                 self.statuses += [ask(connection, key.mint()).status, ask(connection, cookie=session.cookie).status]
 
-    def go_on(self, requests: int) -> None:
-        """Waits until so many more have been answered."""
-        goal = len(self.statuses) + requests
-        eventually(lambda: len(self.statuses) >= goal, what=f"{requests} more answers")
-
 
 def test_rotation_with_overlap_costs_not_one_request(auth, keys, old_key, often):
     new_key = SigningKey("EdDSA")
-    with Traffic(often.client(), auth, old_key) as traffic:
+    with RotatingTraffic(often.client(), auth, old_key) as traffic:
         traffic.go_on(100)
         keys.publish(old_key, new_key)
         refreshed(often)
@@ -112,7 +95,7 @@ def test_rotation_with_overlap_costs_not_one_request(auth, keys, old_key, often)
 
 def test_rotation_whose_new_key_is_published_at_its_first_use_costs_not_one_request(auth, keys, old_key, seldom):
     new_key = SigningKey("EdDSA")
-    with Traffic(seldom.client(), auth, old_key) as traffic:
+    with RotatingTraffic(seldom.client(), auth, old_key) as traffic:
         traffic.go_on(100)
         keys.publish(old_key, new_key)
         traffic.key = new_key
@@ -143,7 +126,7 @@ def test_new_key_that_is_seen_while_an_older_set_is_on_its_way_is_fetched_after_
     eventually(lambda: keys.fetches() >= before + ROOTS, what="a fetch by each root")
     with often.client().open() as connection:
         connection.send(head(target(), ("authorization", f"Bearer {new_key.mint()}".encode())))
-        eventually(lambda: sum(often.stats(ACTIVE).values()) == 1, what="a request waiting in Envoy")
+        waiting(often, 1)
         keys.publish(old_key, new_key)
         gate.open()
         assert connection.read().status == 200

@@ -41,22 +41,6 @@ def short(start_refreshing):
 
 
 @pytest.fixture
-def known(auth, target):
-    """Gives a session that was served a moment ago, and its visitor."""
-    visitors = []
-
-    def sign_in(envoy):
-        session = auth.sign_in()
-        visitors.append(Visitor(envoy.client(), session, target()))
-        assert visitors[-1].visit().bearer == session.bearer
-        return session, visitors[-1]
-
-    yield sign_in
-    for visitor in visitors:
-        visitor.close()
-
-
-@pytest.fixture
 def gate():
     gate = answers.Gate()
     yield gate

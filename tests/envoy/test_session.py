@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from harness.jars import AMONG_NEIGHBOURS
 from harness.origin import OWN_PAGE
 from harness.problem import assert_anonymous, assert_problem
 
@@ -30,11 +31,8 @@ def test_session_cookie_and_companion_are_not_sent_upstream(auth, client, target
 @pytest.mark.parametrize(
     ("jar", "upstream"),
     [
-        pytest.param("{0}; a=1; b=2", "a=1; b=2", id="first"),
-        pytest.param("a=1; {0}; b=2", "a=1; b=2", id="middle"),
-        pytest.param("a=1; b=2; {0}", "a=1; b=2", id="last"),
+        *AMONG_NEIGHBOURS,
         pytest.param("a=1; {0}; dont_remember=true; b=2", "a=1; b=2", id="beside_its_companion"),
-        pytest.param("a=1; {0}; b=2; {0}", "a=1; b=2", id="twice"),
         pytest.param('q="x;{0}; e=; =v; raw=%20%3b==; SESSION=kept', 'q="x; e=; =v; raw=%20%3b==; SESSION=kept', id="odd_neighbours"),
         pytest.param("sessions=1; {0}; session2=2; xsession=3", "sessions=1; session2=2; xsession=3", id="names_that_contain_its_name"),
     ],

@@ -3,6 +3,7 @@
 import pytest
 
 from harness import answers, tokens
+from harness.active import waiting
 from harness.bootstrap import plugin
 from harness.client import head
 from harness.counts import WITHIN_SECONDS, Moves, values
@@ -10,7 +11,6 @@ from harness.eventually import eventually
 from harness.http2_connection import Http2Connection
 from harness.problem import assert_anonymous, assert_problem
 
-ACTIVE = r"http\.(?!admin).*\.downstream_rq_active"
 ROLLED = "session={0}; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=604800; Expires=Fri, 01 Jan 2100 00:00:00 GMT"
 REMEMBERED = "dont_remember=true.c2ln; Path=/;  httponly;PARTITIONED; x-odd=\"a, b\"; priority=high"
 CLEARED = "session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
@@ -55,10 +55,6 @@ def wait_together(auth, envoy, client, session, target, count):
         waiting(envoy, number + 1)
     eventually(lambda: auth.calls(session), what="the callout")
     return connections
-
-
-def waiting(envoy, count):
-    eventually(lambda: sum(envoy.stats(ACTIVE).values()) == count, what=f"{count} requests waiting in Envoy")
 
 
 def test_lines_of_the_exchange_reach_the_client_separate_and_byte_for_byte(auth, client, target):

@@ -2,22 +2,22 @@
 
 import contextlib
 import random
-import threading
 import time
 
 import pytest
 
 from harness import answers, tokens
+from harness.active import waiting
 from harness.bootstrap import plugin
 from harness.client import head
 from harness.counts import WITHIN_SECONDS, values
 from harness.eventually import eventually
 from harness.problem import assert_problem
+from harness.traffic import Traffic
 from harness.updated import Updated
 from harness.workers import ask, balanced, connections, send
 
 WORKERS = 4
-ACTIVE = r"http\.(?!admin).*\.downstream_rq_active"
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,6 @@ def start(start_envoy):
 def bearers(replies) -> list[str]:
     """The one Authorization with which each request reached the backend."""
     return [bearer for reply in replies for bearer in reply.upstream.values("authorization")]
-
-
-def waiting(envoy, count: int) -> None:
-    eventually(lambda: sum(envoy.stats(ACTIVE).values()) == count, within=10, what=f"{count} requests waiting in Envoy")
 
 
 def moved(envoy, before, counter: str) -> float:
@@ -307,36 +303,23 @@ def test_requests_that_wait_on_every_worker_during_an_update_are_answered(auth, 
     assert updated.envoy.traps() == []
 
 
-class Traffic:
-    """Requests without a pause, of sessions that are known and of ones that are new; notes every answer that is not the backend's."""
+class MixedTraffic(Traffic):
+    """Sessions that are known and ones that are new; notes every answer that is not the backend's."""
 
     def __init__(self, auth, client) -> None:
-        self.answered = 0
+        super().__init__(threads=2 * WORKERS)
         self.wrong: list[str] = []
         self._auth, self._client = auth, client
         self._known = [auth.sign_in() for _ in range(4)]
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(2 * WORKERS)]
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
+    def ask(self) -> None:
+        with self._client.open() as connection:
+            for _ in range(10):
+                reply = self._ask_on(connection)
+                if reply is None or reply.value("connection") == "close":
+                    break
 
-    def __exit__(self, *_exc):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with self._client.open() as connection:
-                for _ in range(10):
-                    reply = self._ask(connection)
-                    if reply is None or reply.value("connection") == "close":
-                        break
-
-    def _ask(self, connection):
+    def _ask_on(self, connection):
         session = random.choice([*self._known, self._auth.sign_in()])
         try:
             connection.send(head("/api/traffic", ("cookie", session.cookie.encode())))
@@ -344,22 +327,17 @@ class Traffic:
         except OSError as error:
             self.wrong.append(repr(error))
             return None
-        self.answered += 1
+        self.statuses.append(reply.status)
         if reply.status != 200:
             self.wrong.append(f"{reply.status}: {reply.body[:200]!r}")
         elif reply.upstream.values("authorization") != [session.bearer]:
             self.wrong.append("a token of another session")
         return reply
 
-    def go_on(self, requests: int) -> None:
-        """Waits until so many more have been answered."""
-        goal = self.answered + requests
-        eventually(lambda: self.answered >= goal, within=20, what=f"{requests} more answers")
-
 
 def test_updates_under_traffic_cost_not_one_request(auth, start_updated):
     updated = start_updated(log_level="warning")
-    with Traffic(auth, updated.envoy.client()) as traffic:
+    with MixedTraffic(auth, updated.envoy.client()) as traffic:
         for number, configuration in enumerate([plugin(), plugin(cache={"max_ttl": "30s"}), plugin(cache={"shared_slots": 0}), plugin()]):
             traffic.go_on(200)
             updated.accept(configuration, vm_configuration=f"{number // 2}")

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import answers, tokens
+from harness.active import active
 from harness.bootstrap import PLUGIN, connection_manager, plugin
 from harness.client import head
 from harness.counts import WITHIN_SECONDS, values
@@ -362,7 +363,7 @@ def test_client_that_hangs_up_elsewhere_stays_signed_in(backend, crowds, sharing
         connection.send(head(path, carrying(session)))
         eventually(lambda: backend.requests(path), what="the request at the backend")
     gate.open()
-    eventually(lambda: sum(sharing.stats(r"http\.(?!admin).*\.downstream_rq_active").values()) == 0, what="the end of the request")
+    eventually(lambda: active(sharing) == 0, what="the end of the request")
     assert_served(ask(crowds["shared_level"], session), session)
 
 
@@ -397,7 +398,9 @@ def waiting(crowd):
         yield waiting
 
 
-def test_exchanges_under_way_on_other_workers_are_asked_again(auth, crowd, waiting):
+@contextlib.contextmanager
+def signed_out_under_way(auth, crowd, waiting):
+    """A session that was signed out while the exchanges of those waiting were under way; they end with the block."""
     gate, session = answers.Gate(), auth.sign_in()
     auth.script(session, gate.before(answers.token(session.token)))
     waiting.send(head("/api/asked", carrying(session)))
@@ -405,10 +408,15 @@ def test_exchanges_under_way_on_other_workers_are_asked_again(auth, crowd, waiti
         eventually(lambda: auth.calls(session), what="the callout")
         auth.script(session, answers.status(401))
         assert crowd.client.request("POST", "/off/sign-out", cookie=session.cookie).status == 200
-        time.sleep(WITHIN_ALL_WORKERS_SECONDS)  # what a sign-out may take
-        asked = len(auth.calls(session))
+        yield session
     finally:
         gate.open()
+
+
+def test_exchanges_under_way_on_other_workers_are_asked_again(auth, crowd, waiting):
+    with signed_out_under_way(auth, crowd, waiting) as session:
+        time.sleep(WITHIN_ALL_WORKERS_SECONDS)  # what a sign-out may take
+        asked = len(auth.calls(session))
     for reply in waiting.read():
         assert_problem(reply, 401)
     assert 1 <= asked < len(auth.calls(session)) <= asked + WORKERS
@@ -417,16 +425,8 @@ def test_exchanges_under_way_on_other_workers_are_asked_again(auth, crowd, waiti
 
 def test_exchanges_that_end_during_the_sign_out_do_not_bring_the_session_back(auth, crowd, waiting):
     for _ in range(5):
-        gate, session = answers.Gate(), auth.sign_in()
-        auth.script(session, gate.before(answers.token(session.token)))
-        waiting.send(head("/api/asked", carrying(session)))
-        try:
-            eventually(lambda: auth.calls(session), what="the callout")
-            auth.script(session, answers.status(401))
-            assert crowd.client.request("POST", "/off/sign-out", cookie=session.cookie).status == 200
+        with signed_out_under_way(auth, crowd, waiting) as session:
             since = time.monotonic()
-        finally:
-            gate.open()
         assert {reply.status for reply in waiting.read()} <= {200, 401}
         assert_forgotten_everywhere(crowd, session, since)
 

@@ -6,22 +6,13 @@ import time
 import pytest
 
 from harness import answers
+from harness.active import waiting
 from harness.bootstrap import plugin
 from harness.client import head
 from harness.eventually import eventually
 from harness.problem import assert_problem
 
 WORKERS = 2
-ACTIVE = r"http\.(?!admin).*\.downstream_rq_active"
-
-
-def active(envoy) -> int:
-    """Requests that Envoy has begun and not answered."""
-    return sum(envoy.stats(ACTIVE).values())
-
-
-def waiting(envoy, count: int) -> None:
-    eventually(lambda: active(envoy) == count, within=10, what=f"{count} requests waiting in Envoy")
 
 
 def ask(client, session, path):

@@ -9,7 +9,6 @@ from harness.bootstrap import plugin
 from harness.counts import WITHIN_SECONDS, values
 from harness.eventually import eventually
 from harness.problem import assert_problem
-from harness.visitor import Visitor
 
 MAX_TTL_SECONDS = 1
 TIMEOUT_SECONDS = 8  # longer than any test leaves a request waiting
@@ -32,22 +31,6 @@ def start_stale(start_envoy):
 def lenient(start_stale):
     """An Envoy that serves a stale session for as long as any of these tests takes."""
     return start_stale("1m")
-
-
-@pytest.fixture
-def known(auth, target):
-    """Gives a session that was served a moment ago, and its visitor."""
-    visitors = []
-
-    def sign_in(envoy, **options):
-        session = auth.sign_in(**options)
-        visitors.append(Visitor(envoy.client(), session, target()))
-        assert visitors[-1].visit().bearer == session.bearer
-        return session, visitors[-1]
-
-    yield sign_in
-    for visitor in visitors:
-        visitor.close()
 
 
 def asked_again(auth, session, visitor):

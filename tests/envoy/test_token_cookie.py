@@ -5,7 +5,8 @@ import pytest
 from harness import tokens
 from harness.bootstrap import PLUGIN, plugin
 from harness.client import head
-from harness.problem import assert_anonymous, assert_problem
+from harness.jars import AMONG_NEIGHBOURS
+from harness.problem import assert_anonymous, assert_invalid_token, assert_problem
 
 SESSION_COOKIE = PLUGIN["credentials"][0]
 TOKEN_COOKIE = {"token_cookie": {"names": ["access_token", "legacy_token"]}}
@@ -23,11 +24,6 @@ def client(start_envoy):
     return start_envoy(plugin(credentials=[{"bearer": {}}, TOKEN_COOKIE, SESSION_COOKIE])).client()
 
 
-def assert_invalid_token(answer):
-    assert_problem(answer, 401)
-    assert answer.value("www-authenticate") == 'Bearer error="invalid_token"'
-
-
 @pytest.mark.parametrize("prefix", ["/api", "/optional"])
 @pytest.mark.parametrize("name", ["access_token", "legacy_token"])
 def test_token_cookie_reaches_the_backend_as_a_bearer_and_not_as_a_cookie(auth, client, target, prefix, name):
@@ -41,10 +37,7 @@ def test_token_cookie_reaches_the_backend_as_a_bearer_and_not_as_a_cookie(auth, 
 @pytest.mark.parametrize(
     ("jar", "upstream"),
     [
-        pytest.param("{0}; a=1; b=2", "a=1; b=2", id="first"),
-        pytest.param("a=1; {0}; b=2", "a=1; b=2", id="middle"),
-        pytest.param("a=1; b=2; {0}", "a=1; b=2", id="last"),
-        pytest.param("a=1; {0}; b=2; {0}", "a=1; b=2", id="twice"),
+        *AMONG_NEIGHBOURS,
         pytest.param("a=1; {0}; session=x; dont_remember=1; b=2", "a=1; b=2", id="beside_a_session"),
         pytest.param('q="x;{0}; e=; =v; raw=%20%3b==; Access_Token=k', 'q="x; e=; =v; raw=%20%3b==; Access_Token=k', id="odd_neighbours"),
         pytest.param("client_token; {0}; access_token2=2; xaccess_token=", "client_token; access_token2=2; xaccess_token=", id="similar"),

@@ -23,6 +23,12 @@ def assert_problem(answer: Answer, status: int) -> dict:
     return problem
 
 
+def assert_invalid_token(answer: Answer) -> None:
+    """Checks the answer to a token of the client's that is not accepted, which does not say why."""
+    assert_problem(answer, 401)
+    assert answer.value("www-authenticate") == 'Bearer error="invalid_token"'
+
+
 def assert_anonymous(answer: Answer) -> None:
     """Checks that the backend was reached without any Authorization."""
     assert answer.upstream.values("authorization") == []
