@@ -29,12 +29,19 @@ def http1_request(target: str, headers: Fields, body: bytes, trailers: Fields) -
 
 
 class TrailingHttp2Connection(Http2Connection):
-    """Can end a request that was begun with `end=False`."""
+    """Can end a request that was begun with `end=False`. With `holds_back` all of it is sent at once, in the end."""
+
+    holds_back = False
 
     def finish(self, request: Http2Request, body: bytes, trailers: Fields) -> None:
         self._protocol.send_data(request.number, body)
         self._protocol.send_headers(request.number, trailers, end_stream=True)
+        self.holds_back = False
         self._flush()
+
+    def _flush(self) -> None:
+        if not self.holds_back:
+            super()._flush()
 
 
 @dataclass
