@@ -19,20 +19,20 @@ const FOR_ONE_USER: &str = "private, no-store";
 const MAX_LINES: usize = 64;
 
 impl Authenticator {
-    /// Decides what to do with the response to a request that was let through. Its `fields` and the time are
-    /// asked for only when it is of interest.
+    /// Decides what to do with the response to a request that was let through. Its `fields` are asked for only
+    /// when it is of interest, and the time only when it tells something of a session.
     pub fn on_response(
         &mut self,
         stream: StreamId,
         fields: impl FnOnce() -> Vec<Field>,
-        now: impl FnOnce() -> UnixTime,
+        now: impl Fn() -> UnixTime,
     ) -> ResponseEdits {
         let Some(Passed { watch, with_token, set_cookies }) = self.streams.respond(stream) else {
             return ResponseEdits::default();
         };
         let fields = fields();
         if let Some(watch) = watch {
-            self.heed(&watch, &fields, now());
+            self.heed(&watch, &fields, &now);
         }
         let cache_control = (with_token && !says_how_to_cache(&fields)).then_some(FOR_ONE_USER);
         // What the backend says about a cookie is newer than what the auth service said before it.
@@ -43,19 +43,19 @@ impl Authenticator {
     }
 
     /// What a response tells of its session.
-    fn heed(&mut self, watch: &Watch, fields: &[Field], now: UnixTime) {
+    fn heed(&mut self, watch: &Watch, fields: &[Field], now: &impl Fn() -> UnixTime) {
         let ended = self.sessions_ended_by(watch, fields, now);
         if !ended.is_empty() {
             self.stats.count(Counter::ForgottenSignedOut);
             self.forget(&ended);
         } else if watch.authorised && status(fields) == Some(401) {
-            self.dispute(watch.session, now);
+            self.dispute(watch.session, now());
         }
     }
 
     /// The sessions that are not what they were: all of the request's, when a cookie was cleared or replaced or
     /// its path signs out; and the one a new cookie names, which may have been known to be none.
-    fn sessions_ended_by(&mut self, watch: &Watch, fields: &[Field], now: UnixTime) -> Vec<SessionKey> {
+    fn sessions_ended_by(&mut self, watch: &Watch, fields: &[Field], now: &impl Fn() -> UnixTime) -> Vec<SessionKey> {
         let mut ends = watch.signs_out && status(fields).is_some_and(|status| (200..400).contains(&status));
         let mut ended = Vec::new();
         for set in lines(fields).take(MAX_LINES).filter_map(SetCookie::parse) {
@@ -63,12 +63,12 @@ impl Authenticator {
                 continue;
             }
             let named = self.session_keys.key(set.pair);
-            if set.clears(now) {
+            if set.clears(now()) {
                 ends = true;
             } else if !watch.sessions().any(|session| session == named) {
                 ends = true;
                 ended.push(named);
-            } else if self.refusals.contains(&named, now) {
+            } else if self.refusals.contains(&named, now()) {
                 ended.push(named);
             }
         }
