@@ -279,7 +279,7 @@ impl Authenticator {
         let Waiter { stream, credential, stripped, watch, .. } = request;
         let state = FilterState { outcome: counter, credential, subject: token.subject().cloned() };
         let end = self.config.ends_with_token.then(|| token.expires());
-        match stripped.with_token(token, &self.config.identity, now) {
+        match stripped.with_token(token, now) {
             Ok(edits) => {
                 self.stats.count(counter);
                 self.streams.pass_with_token(stream, watch, end);

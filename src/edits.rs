@@ -5,7 +5,7 @@
 //! of them there is no [`HeaderEdits`] and so no way upstream.
 
 use crate::cookie::Rest;
-use crate::identity::Identity;
+use crate::identity::{ClaimField, Identity};
 use crate::origin::overrides_method;
 use crate::request::{Field, RequestHead, reads_as};
 use crate::routes::AnonymousPermit;
@@ -21,7 +21,6 @@ pub struct Stripped {
 /// The edits of a request that may pass.
 pub struct HeaderEdits {
     stripped: Stripped,
-    claims: Vec<(String, String)>,
     token: Option<VerifiedToken>,
 }
 
@@ -52,17 +51,16 @@ impl Stripped {
     ///
     /// # Errors
     /// [`Expired`] when the token's life has ended by `now`, however it was obtained.
-    pub fn with_token(self, token: VerifiedToken, identity: &Identity, now: UnixTime) -> Result<HeaderEdits, Expired> {
+    pub fn with_token(self, token: VerifiedToken, now: UnixTime) -> Result<HeaderEdits, Expired> {
         if !token.is_acceptable(now) {
             return Err(Expired(self));
         }
-        let claims = identity.values(&token).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(HeaderEdits { stripped: self, claims, token: Some(token) })
+        Ok(HeaderEdits { stripped: self, token: Some(token) })
     }
 
     /// Lets the request pass without a credential, since a rule says so.
     pub fn anonymous(self, _rule: AnonymousPermit) -> HeaderEdits {
-        HeaderEdits { stripped: self, claims: Vec::new(), token: None }
+        HeaderEdits { stripped: self, token: None }
     }
 }
 
@@ -75,14 +73,18 @@ impl HeaderEdits {
             Rest::Empty => Some(Edit::Remove(COOKIE)),
             Rest::Pairs(pairs) => Some(Edit::Replace(COOKIE, pairs)),
         };
-        let claims = self.claims.iter().map(|(name, value)| Edit::Replace(name, value.as_bytes()));
+        let claims = self.claims().iter().map(|field| Edit::Replace(&field.name, field.value.as_bytes()));
         let bearer = self.token.as_ref().map(|token| Edit::Replace(AUTHORIZATION, token.bearer()));
         removals.chain(cookie).chain(claims).chain(bearer)
     }
 
     /// Whether the field is set, which takes every value of it out.
     fn sets(&self, name: &str) -> bool {
-        (self.token.is_some() && name == AUTHORIZATION) || self.claims.iter().any(|(set, _)| set == name)
+        (self.token.is_some() && name == AUTHORIZATION) || self.claims().iter().any(|field| *field.name == *name)
+    }
+
+    fn claims(&self) -> &[ClaimField] {
+        self.token.as_ref().map_or(&[], VerifiedToken::fields)
     }
 }
 

@@ -1,16 +1,17 @@
 //! Header fields that tell the backend who the user is: taken from the token, never from the client.
 
-use serde_json::Value;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
 
 use crate::field_value;
 use crate::request::canonical;
-use crate::token::VerifiedToken;
 
 /// The identity fields of a configuration.
 #[derive(Debug, Default)]
 pub struct Identity {
     /// The fields made from claims.
-    pub claims: Vec<ClaimHeader>,
+    pub claims: Rc<[ClaimHeader]>,
     /// Further fields no client may send.
     pub removed: Vec<NamePattern>,
 }
@@ -19,9 +20,17 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct ClaimHeader {
     /// Its name, in lower case.
-    pub name: String,
+    pub name: Rc<str>,
     /// Where the claims hold its value (RFC 6901).
     pub pointer: String,
+}
+
+/// A field that is set for a token.
+pub struct ClaimField {
+    /// Its name, in lower case.
+    pub name: Rc<str>,
+    /// Its value, which nothing in it can end.
+    pub value: Box<str>,
 }
 
 /// Names of fields, in lower case and with `-` for `_`.
@@ -46,30 +55,20 @@ impl Identity {
                 NamePattern::Prefix(prefix) => begins_with(name, prefix),
             })
     }
-
-    /// The fields that are set for a token; a claim that is absent, `null` or empty sets none.
-    pub fn values<'a>(&'a self, token: &VerifiedToken) -> Vec<(&'a str, String)> {
-        let value = |claim: &ClaimHeader| field_value::of(at(token, &claim.pointer)?).filter(|value| !value.is_empty());
-        self.claims.iter().filter_map(|claim| Some((claim.name.as_str(), value(claim)?))).collect()
-    }
-
-    /// The claims that have to be kept with a token.
-    pub fn looks_at(&self) -> impl Iterator<Item = String> {
-        self.claims.iter().filter_map(|claim| Some(split(&claim.pointer)?.0))
-    }
 }
 
-/// The first step of a pointer, unescaped, and the rest of it.
-fn split(pointer: &str) -> Option<(String, &str)> {
-    let steps = pointer.strip_prefix('/')?;
-    let end = steps.find('/').unwrap_or(steps.len());
-    let (first, rest) = steps.split_at_checked(end)?;
-    Some((first.replace("~1", "/").replace("~0", "~"), rest))
-}
+impl ClaimHeader {
+    /// The field for these claims; one that is absent, `null` or empty sets none.
+    pub fn field(&self, claims: &Map<String, Value>) -> Option<ClaimField> {
+        let value = field_value::of(self.find(claims)?).filter(|value| !value.is_empty())?;
+        Some(ClaimField { name: Rc::clone(&self.name), value: value.into() })
+    }
 
-fn at<'a>(token: &'a VerifiedToken, pointer: &str) -> Option<&'a Value> {
-    let (claim, rest) = split(pointer)?;
-    token.claim(&claim)?.pointer(rest)
+    fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let steps = self.pointer.strip_prefix('/')?;
+        let (first, rest) = steps.split_at_checked(steps.find('/').unwrap_or(steps.len()))?;
+        claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
+    }
 }
 
 fn begins_with(name: &str, prefix: &str) -> bool {

@@ -14,16 +14,17 @@ pub mod requirement;
 pub mod signature;
 pub mod verify;
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::field_value;
+use crate::identity::ClaimField;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use key::KeyId;
+use verify::TokenRules;
 
 /// A token whose signature and claims held when it was checked.
 ///
@@ -37,6 +38,7 @@ struct Verified {
     ends: Ends,
     signed_by: KeyId,
     subject: Option<Rc<str>>,
+    fields: Box<[ClaimField]>,
     claims: Option<Box<Map<String, Value>>>,
 }
 
@@ -58,18 +60,13 @@ impl Ends {
 }
 
 impl VerifiedToken {
-    fn new(
-        compact: &str,
-        ends: Ends,
-        signed_by: KeyId,
-        mut claims: Map<String, Value>,
-        kept: &BTreeSet<String>,
-    ) -> Self {
+    fn new(compact: &str, ends: Ends, signed_by: KeyId, mut claims: Map<String, Value>, rules: &TokenRules) -> Self {
         let bearer = format!("Bearer {compact}").into_bytes().into_boxed_slice();
         let subject = claims.get("sub").filter(|sub| sub.is_string()).and_then(field_value::of).map(Rc::from);
-        claims.retain(|name, _| kept.contains(name));
+        let fields = rules.claim_headers.iter().filter_map(|header| header.field(&claims)).collect();
+        claims.retain(|name, _| rules.kept_claims.contains(name));
         let claims = if claims.is_empty() { None } else { Some(Box::new(claims)) };
-        Self(Rc::new(Verified { bearer: Secret::new(bearer), ends, signed_by, subject, claims }))
+        Self(Rc::new(Verified { bearer: Secret::new(bearer), ends, signed_by, subject, fields, claims }))
     }
 
     /// The value of the `Authorization` field (RFC 6750 §2.1).
@@ -98,6 +95,11 @@ impl VerifiedToken {
         self.0.subject.as_ref()
     }
 
+    /// The fields that tell the backend who it is about.
+    pub fn fields(&self) -> &[ClaimField] {
+        &self.0.fields
+    }
+
     /// A claim, as far as the configuration has a use for it; the others are not kept.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claims.as_ref()?.get(name)
@@ -107,7 +109,9 @@ impl VerifiedToken {
     pub fn claims_weight(&self) -> usize {
         let claims = self.0.claims.iter().flat_map(|claims| claims.iter());
         let subject = self.0.subject.as_ref().map_or(0, |subject| subject.len());
-        claims.map(|(name, value)| weight(name, value)).sum::<usize>().saturating_add(subject)
+        let claims: usize = claims.map(|(name, value)| weight(name, value)).sum();
+        let fields: usize = self.0.fields.iter().map(|field| field.value.len().saturating_add(32)).sum();
+        subject.saturating_add(claims).saturating_add(fields)
     }
 
     /// Until when the token may be served from a cache: its `exp` less the leeway it was verified with, so

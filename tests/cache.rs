@@ -52,6 +52,7 @@ fn token_for(lifetime: u64, padding: usize) -> VerifiedToken {
         types: vec!["JWT".to_owned()],
         claims: claims_rules,
         kept_claims: BTreeSet::new(),
+        claim_headers: [].into(),
     };
     let verifier = Verifier::new(Rc::new(rules), Rc::new(InModule));
     verifier.verify(sign(&claims).as_bytes(), &common::secret_keys(), START).unwrap_or_else(|error| panic!("{error}"))

@@ -19,7 +19,13 @@ const LEEWAY: Duration = Duration::from_secs(30);
 
 fn verify_with(claims: ClaimRules, token: &[u8], now: UnixTime) -> Result<VerifiedToken, TokenError> {
     let types = vec!["JWT".to_owned(), "at+jwt".to_owned()];
-    let rules = TokenRules { algorithms: vec![Algorithm::Hs256], types, claims, kept_claims: BTreeSet::new() };
+    let rules = TokenRules {
+        algorithms: vec![Algorithm::Hs256],
+        types,
+        claims,
+        kept_claims: BTreeSet::new(),
+        claim_headers: [].into(),
+    };
     Verifier::new(Rc::new(rules), Rc::new(InModule)).verify(token, &common::secret_keys(), now)
 }
 

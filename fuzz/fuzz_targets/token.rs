@@ -28,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
         types: vec![],
         claims: ClaimRules::default(),
         kept_claims: BTreeSet::new(),
+        claim_headers: [].into(),
     };
     let verifier = Verifier::new(Rc::new(rules), Rc::new(InModule));
     let keys = KeySet::secret(Key::secret(&Secret::new(SECRET.to_vec())));

@@ -28,6 +28,7 @@ use super::span::Span;
 use super::{Config, Environment, Problem};
 use crate::cookie::CookieNames;
 use crate::credential::{Credentials, Kind};
+use crate::identity::ClaimHeader;
 use crate::keys::KeySource;
 use crate::routes::{Enforcement, Route, RouteTable};
 use crate::token::claims::ClaimRules;
@@ -64,8 +65,8 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
     let routes: Option<Vec<Route>> = routes.into_iter().collect();
     let kept_claims = routes.iter().flatten().flat_map(|route| &route.policy.require).flat_map(|r| r.looks_at());
     let identity = identity(&raw.upstream, &mut problems);
-    let kept_claims = kept_claims.map(str::to_owned).chain(identity.looks_at()).collect();
-    let token = token_rules(raw.token, kept_claims, environment, &mut problems);
+    let kept_claims = kept_claims.map(str::to_owned).collect();
+    let token = token_rules(raw.token, kept_claims, Rc::clone(&identity.claims), environment, &mut problems);
     match (credentials, cache, token, routes) {
         (Some(credentials), Some(cache), Some((keys, rules)), Some(routes)) if problems.0.is_empty() => {
             let (token_rules, routes) = (Rc::new(rules), RouteTable::new(routes));
@@ -168,6 +169,7 @@ fn cookie_name(path: &str, name: &String, listed: &CookieNames, problems: &mut P
 fn token_rules(
     raw: RawToken,
     kept_claims: BTreeSet<String>,
+    claim_headers: Rc<[ClaimHeader]>,
     environment: Environment<'_>,
     problems: &mut Problems,
 ) -> Option<(KeySource, TokenRules)> {
@@ -194,7 +196,7 @@ fn token_rules(
         leeway: raw.leeway.0,
         max_lifetime: raw.max_lifetime.map(|span| span.0),
     };
-    Some((keys, TokenRules { algorithms, types: raw.types, claims, kept_claims }))
+    Some((keys, TokenRules { algorithms, types: raw.types, claims, kept_claims, claim_headers }))
 }
 
 fn numbered<'a>(list: &str, values: &'a [String]) -> impl Iterator<Item = (String, &'a String)> {

@@ -17,6 +17,7 @@ use super::key::{Key, KeyId};
 use super::keyset::KeySet;
 use super::signature::Signatures;
 use super::{Ends, TokenError, VerifiedToken};
+use crate::identity::ClaimHeader;
 use crate::json;
 use crate::time::UnixTime;
 
@@ -29,8 +30,10 @@ pub struct TokenRules {
     pub types: Vec<String>,
     /// What the claims have to say.
     pub claims: ClaimRules,
-    /// The claims that are kept with a verified token.
+    /// The claims that are kept with a verified token, since routes look at them.
     pub kept_claims: BTreeSet<String>,
+    /// The fields that are made from its claims.
+    pub claim_headers: Rc<[ClaimHeader]>,
 }
 
 /// Verifies tokens.
@@ -67,7 +70,7 @@ impl Verifier {
         let expires = self.rules.claims.check(&claims, now)?;
         let signer = self.find_signer(&compact, &header, keys)?;
         let ends = Ends::new(expires, self.rules.claims.leeway, now);
-        Ok(VerifiedToken::new(compact.token, ends, signer, claims, &self.rules.kept_claims))
+        Ok(VerifiedToken::new(compact.token, ends, signer, claims, &self.rules))
     }
 
     /// Verifies `token` as a signed text only: answers which of `keys` signed it, and the payload.

@@ -36,7 +36,13 @@ fn judge(token: &str, keys: &[Value], change: impl FnOnce(&mut TokenRules)) -> (
         max_lifetime: None,
     };
     let types = vec!["JWT".to_owned()];
-    let mut rules = TokenRules { algorithms: Algorithm::ALL.to_vec(), types, claims, kept_claims: [].into() };
+    let mut rules = TokenRules {
+        algorithms: Algorithm::ALL.to_vec(),
+        types,
+        claims,
+        kept_claims: [].into(),
+        claim_headers: [].into(),
+    };
     change(&mut rules);
     let keys = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
     let cost = Rc::new(Cell::new(0));

@@ -111,7 +111,7 @@ pub fn configured(key: &Value) -> Option<(KeySet, Vec<Algorithm>)> {
 pub fn verifier(algorithms: Vec<Algorithm>) -> Verifier {
     let types = vec!["JWT".to_owned(), "at+jwt".to_owned()];
     let claims = ClaimRules::default();
-    let rules = TokenRules { algorithms, types, claims, kept_claims: [].into() };
+    let rules = TokenRules { algorithms, types, claims, kept_claims: [].into(), claim_headers: [].into() };
     Verifier::new(Rc::new(rules), Rc::new(InModule))
 }
 

@@ -24,7 +24,7 @@ pub fn identity(raw: &RawUpstream, problems: &mut Problems) -> Identity {
         }
     }
     let claims = raw.claim_headers.iter();
-    let claims = claims.map(|(name, pointer)| ClaimHeader { name: name.clone(), pointer: pointer.clone() });
+    let claims = claims.map(|(name, pointer)| ClaimHeader { name: name.as_str().into(), pointer: pointer.clone() });
     let pattern = |written: &String| match written.strip_suffix('*') {
         Some(prefix) => NamePattern::Prefix(prefix.to_owned()),
         None => NamePattern::Exact(written.clone()),
