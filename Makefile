@@ -38,7 +38,7 @@ envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, EN
 	@.make/envoy.sh
 
 bench: wasm envoy python-test ## Measure what a request costs in the core alone, and a verification in Envoy
-	cargo bench --locked
+	cargo bench --locked --bench request
 	@$(python) benches/verify.py
 
 fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
