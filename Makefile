@@ -5,6 +5,10 @@
 export ENVOY_VERSION ?= 1.40.0
 # How long each fuzz target runs.
 export FUZZ_SECONDS ?= 30
+# How often and how long each contender of the benchmark is measured, and for how long sessions come and go.
+export BENCH_ROUNDS ?= 5
+export BENCH_SECONDS ?= 3
+export CHURN_SECONDS ?= 20
 # How many random cookies the soak sends.
 SOAK_COOKIES ?= 1000000
 
@@ -15,7 +19,7 @@ python := target/tools/venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image help
-.PHONY: quick-lint python python-test demo-auth chromium h2load
+.PHONY: quick-lint python python-test demo-auth chromium h2load bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
@@ -37,9 +41,9 @@ wasm: ## Build the filter: target/session_bearer.wasm
 envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, ENVOY_BIN=/path/to/envoy)
 	@.make/envoy.sh
 
-bench: wasm envoy python-test ## Measure what a request costs in the core alone, and a verification in Envoy
+bench: wasm envoy python-test bench-needs ## Measure side by side, about 15 minutes; writes docs/benchmarks.md (BENCH_ROUNDS=5 BENCH_SECONDS=3 CHURN_SECONDS=20)
 	cargo bench --locked --bench request
-	@$(python) benches/verify.py
+	@$(python) benches/bench.py
 
 fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
 	@.make/fuzz.sh
@@ -70,3 +74,7 @@ chromium:
 
 h2load:
 	@.make/h2load.sh
+
+bench-needs:
+	@.make/noop.sh
+	@.make/bench.sh
