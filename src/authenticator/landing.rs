@@ -15,11 +15,6 @@ use crate::time::UnixTime;
 use crate::token::{TokenError, VerifiedToken};
 
 impl Authenticator {
-    /// Whether an exchange waits for its callout to be made.
-    pub fn wants_callout(&self) -> bool {
-        self.flights.has_work()
-    }
-
     /// The next callout to make for an exchange, if any. What it is asked after is read before, or its answer
     /// would count as older than it is.
     pub fn next_callout(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {

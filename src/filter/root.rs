@@ -54,10 +54,6 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn wants_callout(&self) -> bool {
-        self.authenticator.borrow().wants_callout()
-    }
-
     /// Wakes whom the core has something to do for.
     pub fn ring(&self) {
         let bell = self.authenticator.try_borrow_mut().map(|mut core| core.take_bell()).unwrap_or_default();
@@ -79,7 +75,7 @@ impl FilterRoot {
     /// Makes every callout that is due.
     fn make_callouts(&mut self, worker: &Worker) {
         self.fetch_keys(worker);
-        while let Some(exchange) = worker.config.exchange.as_ref().filter(|_| worker.wants_callout()) {
+        while let Some(exchange) = &worker.config.exchange {
             let now = host::now();
             let next = worker.authenticator.borrow_mut().next_callout(now);
             let Some((flight, callout)) = next else { break };
@@ -94,6 +90,7 @@ impl FilterRoot {
             }
         }
         worker.ring();
+        self.report(worker);
     }
 
     /// Fetches the keys if they are wanted, or takes over what another worker has just fetched.
@@ -200,7 +197,6 @@ impl FilterRoot {
         }
     }
 
-    /// Hands Envoy what was counted: once a second, since a dozen calls for each exchange would cost more than it.
     fn report(&mut self, worker: &Worker) {
         let authenticator = worker.authenticator.borrow();
         if let Some(metrics) = &mut self.metrics {
@@ -275,7 +271,6 @@ impl RootContext for FilterRoot {
         let outcome = worker.authenticator.borrow_mut().on_tick(now);
         self.carry_out(outcome);
         self.make_callouts(&worker);
-        self.report(&worker);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
