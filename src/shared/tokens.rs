@@ -24,8 +24,13 @@ pub struct SharedTokens {
 pub type Fingerprint = [u8; 16];
 
 /// A token as it is shared: not verified for whoever reads it.
-#[derive(Clone)]
-pub struct SharedToken {
+pub type SharedToken = Shared<Vec<u8>>;
+
+/// The same where it lies in a set.
+type Slot<'a> = Shared<&'a [u8]>;
+
+/// What is shared of a session, with its token in a `T`.
+pub struct Shared<T> {
     /// The session it belongs to.
     pub session: SessionKey,
     /// What it was accepted under.
@@ -35,10 +40,13 @@ pub struct SharedToken {
     /// How long it may be served.
     pub life: Life,
     /// The token.
-    pub token: Secret<Vec<u8>>,
+    pub token: Secret<T>,
 }
 
 const SLOTS_PER_SET: usize = 4;
+
+/// What a slot takes beside its token, in bytes.
+const SLOT_LEN: usize = 82;
 const FORMAT: u8 = 1;
 
 impl SharedTokens {
@@ -53,12 +61,12 @@ impl SharedTokens {
     /// Keys are compared whole. The token has still to be verified, and what is malformed is not there.
     pub fn find(&self, session: &SessionKey, fingerprint: &Fingerprint, now: UnixTime) -> Option<SharedToken> {
         let (set, _) = self.data.read(&self.name(session))?;
-        let is_it = |slot: &SharedToken| {
+        let is_it = |slot: &Slot<'_>| {
             slot.session == *session
                 && slot.fingerprint == *fingerprint
                 && (slot.life.stored..slot.life.usable_until).contains(&now)
         };
-        read(&set).into_iter().find(is_it)
+        read(&set).into_iter().find(is_it).map(|slot| slot.with(|token| token.to_vec()))
     }
 
     /// Shares a token. A set that is full loses what ends first.
@@ -71,7 +79,7 @@ impl SharedTokens {
                 let first = first.map(|(i, _)| i)?;
                 slots.swap_remove(first);
             }
-            slots.push(shared.clone());
+            slots.push(shared.with(|token| token.as_slice()));
             Some(write(&slots))
         });
     }
@@ -92,10 +100,18 @@ impl SharedTokens {
     }
 }
 
+impl<T> Shared<T> {
+    /// The same with the token in another place.
+    fn with<'a, U>(&'a self, token: impl FnOnce(&'a T) -> U) -> Shared<U> {
+        let Self { session, fingerprint, asked_after, life, .. } = *self;
+        Shared { session, fingerprint, asked_after, life, token: Secret::new(token(self.token.expose())) }
+    }
+}
+
 /// What is not a set is read as an empty one.
-fn read(set: &[u8]) -> Vec<SharedToken> {
+fn read(set: &[u8]) -> Vec<Slot<'_>> {
     let Some((&FORMAT, mut rest)) = set.split_first() else { return Vec::new() };
-    let mut slots = Vec::new();
+    let mut slots = Vec::with_capacity(SLOTS_PER_SET);
     while !rest.is_empty() && slots.len() < SLOTS_PER_SET {
         let Some(slot) = read_slot(&mut rest) else { return Vec::new() };
         slots.push(slot);
@@ -103,7 +119,7 @@ fn read(set: &[u8]) -> Vec<SharedToken> {
     if rest.is_empty() { slots } else { Vec::new() }
 }
 
-fn read_slot(rest: &mut &[u8]) -> Option<SharedToken> {
+fn read_slot<'a>(rest: &mut &'a [u8]) -> Option<Slot<'a>> {
     let session = SessionKey::from_bytes(take(rest)?);
     let fingerprint = take(rest)?;
     let asked_after = Number::from_be_bytes(take(rest)?);
@@ -113,8 +129,8 @@ fn read_slot(rest: &mut &[u8]) -> Option<SharedToken> {
     let len = usize::from(u16::from_be_bytes(take(rest)?));
     let (token, after) = rest.split_at_checked(len)?;
     *rest = after;
-    let token = Secret::new(token.to_vec());
-    Some(SharedToken { session, fingerprint, asked_after, life: Life { stored, fresh_until, usable_until }, token })
+    let token = Secret::new(token);
+    Some(Shared { session, fingerprint, asked_after, life: Life { stored, fresh_until, usable_until }, token })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -123,8 +139,11 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
-fn write(slots: &[SharedToken]) -> Vec<u8> {
-    let mut set = vec![FORMAT];
+fn write(slots: &[Slot<'_>]) -> Vec<u8> {
+    let length =
+        slots.iter().fold(1_usize, |sum, slot| sum.saturating_add(SLOT_LEN).saturating_add(slot.token.expose().len()));
+    let mut set = Vec::with_capacity(length);
+    set.push(FORMAT);
     for slot in slots {
         let token = slot.token.expose();
         // A verified token is shorter than this by far.
