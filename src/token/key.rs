@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
+use super::signature::Prepared;
 use crate::secret::Secret;
 
 /// The longest `kid`, in bytes.
@@ -25,6 +26,7 @@ pub struct Key {
     kid: Option<String>,
     algorithms: Vec<Algorithm>,
     material: Secret<DecodingKey>,
+    prepared: Prepared,
     spki: Vec<u8>,
 }
 
@@ -149,7 +151,8 @@ impl Key {
         spki: Vec<u8>,
         parts: &[&[u8]],
     ) -> Self {
-        Self { id: KeyId::of(parts), kid, algorithms, material: Secret::new(material), spki }
+        let prepared = Prepared::new(&algorithms, &material);
+        Self { id: KeyId::of(parts), kid, algorithms, material: Secret::new(material), prepared, spki }
     }
 
     /// The same key for one algorithm only.
@@ -178,6 +181,11 @@ impl Key {
     /// The key as `jsonwebtoken` takes it.
     pub const fn material(&self) -> &DecodingKey {
         self.material.expose()
+    }
+
+    /// What verifies with it in the module.
+    pub const fn prepared(&self) -> &Prepared {
+        &self.prepared
     }
 
     /// The public key in SPKI DER form (RFC 5280 §4.1.2.7); empty for secrets and Ed25519.

@@ -4,6 +4,8 @@
 //! the checks these libraries leave to their caller, and the seam at which a host with faster
 //! cryptography can be asked instead.
 
+use std::rc::Rc;
+
 use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 use jsonwebtoken::errors::Error;
@@ -26,6 +28,24 @@ type Verifying = fn(&LibraryAlgorithm, &DecodingKey) -> Result<Box<dyn JwtVerifi
 /// which signs, stays out of the module: a sixth of its size.
 static VERIFIER: Verifying = DEFAULT_PROVIDER.verifier_factory;
 
+/// A key as it is needed to verify with it, made once: the padded halves of an HMAC secret are hashed, a point is
+/// found to be on its curve.
+#[derive(Clone)]
+pub struct Prepared(Rc<[(Algorithm, Box<dyn JwtVerifier>)]>);
+
+impl Prepared {
+    /// `material` for each of `algorithms` that the library verifies.
+    pub fn new(algorithms: &[Algorithm], material: &DecodingKey) -> Self {
+        let made = algorithms.iter().filter(|&&algorithm| algorithm != Algorithm::EdDsa);
+        Self(made.filter_map(|&a| Some((a, VERIFIER(&a.library(), material).ok()?))).collect())
+    }
+
+    fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+        let verifier = self.0.iter().find(|(prepared, _)| *prepared == algorithm).map(|(_, verifier)| verifier);
+        verifier.is_some_and(|verifier| verifier.verify(signed, &signature.to_vec()).is_ok())
+    }
+}
+
 /// Verifies within the module, whatever the host can do.
 pub struct InModule;
 
@@ -34,10 +54,7 @@ impl Signatures for InModule {
         match algorithm {
             Algorithm::EdDsa => verify_ed25519(key, signed, signature),
             _ if !is_below_modulus(key, signature) => false,
-            _ => {
-                let verifier = VERIFIER(&algorithm.library(), key.material());
-                verifier.is_ok_and(|verifier| verifier.verify(signed, &signature.to_vec()).is_ok())
-            }
+            _ => key.prepared().verify(algorithm, signed, signature),
         }
     }
 }
