@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use self::outcome::{Bell, Failure, Outcome, ResponseEdits, Settled, Step};
+use self::sharing::fingerprint;
 use crate::cache::recent::Recent;
 use crate::cache::{Remembered, TokenCache};
 use crate::config::Config;
@@ -33,7 +34,7 @@ use crate::routes::{AnonymousPermit, Auth, Policy};
 use crate::session::{SessionKey, SessionKeys};
 use crate::shared::SharedData;
 use crate::shared::sign_outs::SignOuts;
-use crate::shared::tokens::SharedTokens;
+use crate::shared::tokens::{Fingerprint, SharedTokens};
 use crate::stats::{Counter, Stats};
 use crate::streams::{Streams, Watch};
 use crate::time::UnixTime;
@@ -52,6 +53,7 @@ pub struct Authenticator {
     streams: Streams,
     health: Health,
     shared: Option<SharedTokens>,
+    fingerprint: Fingerprint,
     sign_outs: SignOuts,
     keys: Keys,
     verifier: Verifier,
@@ -68,6 +70,7 @@ impl Authenticator {
     /// has in common with the other workers; `random` keeps many of them from doing the same at the same
     /// moment.
     pub fn new(config: Rc<Config>, signatures: Rc<dyn Signatures>, shared: Rc<dyn SharedData>, random: u64) -> Self {
+        let keys = Keys::new(&config.keys, random);
         Self {
             session_keys: config.session_keys(),
             cache: TokenCache::new(config.cache, random),
@@ -77,8 +80,9 @@ impl Authenticator {
             streams: Streams::default(),
             health: Health::new(random),
             shared: SharedTokens::new(Rc::clone(&shared), config.shared_slots),
+            fingerprint: fingerprint(&config, keys.set()),
             sign_outs: SignOuts::new(shared),
-            keys: Keys::new(&config.keys, random),
+            keys,
             verifier: Verifier::new(Rc::clone(&config.token_rules), signatures),
             stats: Stats::default(),
             waived: BTreeMap::new(),

@@ -49,6 +49,7 @@ impl Authenticator {
                 self.stats.count(Counter::KeysLoaded);
                 let keys = &self.keys;
                 self.cache.retain(|token| keys.contains(token.signed_by()));
+                self.note_keys();
                 Outcome { loaded: Some(loaded), ..Outcome::default() }
             }
             Err(error) => {

@@ -110,6 +110,14 @@ impl Authenticator {
         }
     }
 
+    /// Somebody rang: a session may have ended on another worker. Where a callout is to be made, that is looked at next
+    /// in any case.
+    pub fn on_ring(&mut self) {
+        if !self.has_callouts() {
+            self.catch_up();
+        }
+    }
+
     /// Forgets what other workers have learned to have ended.
     pub fn catch_up(&mut self) {
         match self.sign_outs.news() {

@@ -15,6 +15,11 @@ use crate::time::UnixTime;
 use crate::token::{TokenError, VerifiedToken};
 
 impl Authenticator {
+    /// Whether there may be a callout to make for an exchange.
+    pub fn has_callouts(&self) -> bool {
+        self.flights.has_work()
+    }
+
     /// The next callout to make for an exchange, if any. What it is asked after is read before, or its answer
     /// would count as older than it is.
     pub fn next_callout(&mut self, now: UnixTime) -> Option<(FlightId, Rc<Callout>)> {
@@ -79,6 +84,7 @@ impl Authenticator {
     pub fn on_tick(&mut self, now: UnixTime) -> Outcome {
         if self.keys.tick() {
             self.cache.clear();
+            self.note_keys();
         }
         self.health.tick();
         self.catch_up();

@@ -75,7 +75,9 @@ impl FilterRoot {
     /// Makes every callout that is due.
     fn make_callouts(&mut self, worker: &Worker) {
         self.fetch_keys(worker);
-        while let Some(exchange) = &worker.config.exchange {
+        while let Some(exchange) = &worker.config.exchange
+            && worker.authenticator.borrow().has_callouts()
+        {
             let now = host::now();
             let next = worker.authenticator.borrow_mut().next_callout(now);
             let Some((flight, callout)) = next else { break };
@@ -252,7 +254,7 @@ impl RootContext for FilterRoot {
         // A VM that was restarted can be told of a queue of the one before it.
         let Some(worker) = self.worker.clone().filter(|worker| worker.queue == queue) else { return };
         host::drain(queue);
-        worker.authenticator.borrow_mut().catch_up();
+        worker.authenticator.borrow_mut().on_ring();
         self.make_callouts(&worker);
     }
 
