@@ -19,12 +19,12 @@ python := target/tools/venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image help
-.PHONY: quick-lint python python-test demo-auth chromium h2load bench-needs
+.PHONY: quick-lint python python-test demo-auth chromium h2load prometheus bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
-test: quick-lint wasm envoy python-test demo-auth chromium h2load ## Run every test: Rust, the module in a real Envoy, the demo, a browser
+test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus ## Run every test: Rust, the module in a real Envoy, the demo, a browser
 	cargo test --locked
 	$(python) -m pytest -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
@@ -74,6 +74,9 @@ chromium:
 
 h2load:
 	@.make/h2load.sh
+
+prometheus:
+	@.make/prometheus.sh
 
 bench-needs:
 	@.make/noop.sh
