@@ -101,6 +101,10 @@ class Envoy:
         assert any_status or response.status_code == 200, f"{path} answered {response.status_code}"
         return response.text
 
+    def post(self, path: str) -> None:
+        """Changes something through the admin interface."""
+        assert self._admin.post(path).status_code == 200
+
     def client(self, listener: str | None = None) -> Client:
         """A client of a listener, by its name; of the only one when none is given."""
         listeners = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
