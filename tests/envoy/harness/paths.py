@@ -26,3 +26,11 @@ def module() -> Path:
 
 def chromium() -> Path:
     return _need(TARGET / "tools" / "chromium", "run `make test`, which installs it")
+
+
+def prometheus() -> Path:
+    return _need(TARGET / "tools" / "prometheus", "run `make test`, which brings it")
+
+
+def promtool() -> Path:
+    return _need(TARGET / "tools" / "promtool", "run `make test`, which brings it")
