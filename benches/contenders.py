@@ -94,12 +94,13 @@ def nothing(_shipped: Config) -> None:
     return None
 
 
-def do_nothing(shipped: Config, *, listed: bool) -> Config:
-    """The filter that does nothing, with the list of capabilities that session-bearer has, or with all of them."""
+def do_nothing(shipped: Config, *, listed: bool, calls: bool = False) -> Config:
+    """The filter that does nothing, with the list of capabilities that session-bearer has, or with all of them; perhaps it
+    makes the host calls of a hit all the same."""
     entry = copy.deepcopy(shipped)
     config = entry["typed_config"]["config"]
     config["vm_config"] |= {"vm_id": "noop", "code": {"local": {"filename": NOOP_MODULE}}}
-    del config["configuration"]
+    config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "calls" if calls else ""}
     if not listed:
         del config["capability_restriction_config"]
     return entry
@@ -182,6 +183,7 @@ PLAIN = Contender("plain Envoy", nothing, refuses=False, family="plain")
 PLAIN_BEARER = Contender("plain Envoy, sent a bearer", nothing, bearer="HS256", refuses=False, family="plain")
 NOOP = Contender("Wasm filter that does nothing", partial(do_nothing, listed=False), refuses=False, family="noop")
 NOOP_LISTED = Contender("Wasm filter that does nothing, capability list", partial(do_nothing, listed=True), refuses=False, family="noop")
+CALLS = Contender("Wasm filter that makes a hit's host calls", partial(do_nothing, listed=True, calls=True), refuses=False, family="noop")
 HIT = Contender("session-bearer, session remembered", session_bearer, family="ours")
 OFF = Contender("session-bearer, route that is off", partial(session_bearer, routes=ALL_OFF), refuses=False, family="ours")
 LUA_EXCHANGE = Contender("Lua httpCall for each request", lua, family="callout")
@@ -195,6 +197,7 @@ def side_by_side(keys: Keys) -> dict[str, Contender]:
         "plain-bearer": PLAIN_BEARER,
         "noop": NOOP,
         "noop-listed": NOOP_LISTED,
+        "calls": CALLS,
         "off": OFF,
         "hit": HIT,
         "bearer": dataclasses.replace(keys.bearer("HS256"), title="session-bearer, bearer remembered"),
