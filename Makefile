@@ -19,12 +19,12 @@ python := target/tools/venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image help
-.PHONY: quick-lint python python-test demo-auth chromium h2load prometheus bench-needs
+.PHONY: quick-lint python python-test demo-auth chromium h2load prometheus package-needs bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
-test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus ## Run every test: Rust, the module in a real Envoy, the demo, a browser
+test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, a browser
 	cargo test --locked
 	$(python) -m pytest -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
@@ -51,7 +51,7 @@ fuzz: ## Run each fuzz target for a bounded time (FUZZ_SECONDS=30)
 lint: ## Check formatting, clippy (native and wasm), documentation and dependencies
 	@.make/lint.sh
 
-image: wasm ## Pack the filter as an OCI image: target/image
+image: wasm ## Pack the filter as an OCI image: target/image (IMAGE=registry/name:tag pushes it too)
 	@.make/image.sh
 
 help: ## Show this list
@@ -77,6 +77,9 @@ h2load:
 
 prometheus:
 	@.make/prometheus.sh
+
+package-needs:
+	@.make/packages.sh
 
 bench-needs:
 	@.make/noop.sh

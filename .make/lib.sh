@@ -13,6 +13,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # need TOOL HINT: stops with one line when TOOL is not on PATH.
 need() { have "$1" || die "$1 is missing: $2"; }
 
+# The version that Cargo.toml gives the crate.
+version_of_crate() { sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1; }
+
 # attempt NAME COMMAND...: runs it with everything it prints in target/logs/NAME.log.
 attempt() {
     local log=$logs/$1.log

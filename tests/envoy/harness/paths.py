@@ -34,3 +34,10 @@ def prometheus() -> Path:
 
 def promtool() -> Path:
     return _need(TARGET / "tools" / "promtool", "run `make test`, which brings it")
+
+def image() -> Path:
+    return _need(TARGET / "image" / "index.json", "run `make image`").parent
+
+
+def registry() -> Path:
+    return _need(TARGET / "tools" / "registry", "run `make test`, which fetches it")
