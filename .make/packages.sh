@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Leaves what the tests of the packages run beside Envoy: a registry at target/tools/registry (REGISTRY_BIN when given,
-# else one that is installed, else Debian's).
+# else one that is installed, else Debian's), and where there is func-e, or a Go to build it, func-e at target/tools/func-e.
 . "$(dirname "$0")/lib.sh"
 alone packages
+func_e_version=v1.6.0
 
 find_registry() {
     local name
@@ -31,3 +32,12 @@ if ! binary=$(find_registry); then
 fi
 case $binary in /*) ;; *) binary=$PWD/$binary ;; esac
 ln -sfn "$binary" target/tools/registry
+
+if binary=$(command -v func-e); then
+    ln -sfn "$binary" target/tools/func-e
+elif [ ! -x target/tools/func-e ] && have go; then
+    step func-e "building func-e $func_e_version (about a minute, once)" \
+        env GOBIN="$PWD/target/tools/bin" go install "github.com/tetratelabs/func-e/cmd/func-e@$func_e_version" &&
+        ln -sfn bin/func-e target/tools/func-e ||
+        say "func-e: this Go cannot build it (target/logs/func-e.log), so its test will be skipped"
+fi
