@@ -21,6 +21,9 @@ python := target/tools/venv/bin/python
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image help
 .PHONY: quick-lint python python-test demo-auth chromium h2load prometheus package-needs bench-needs
 
+.PHONY: run test smoke soak wasm envoy bench fuzz lint image release help
+.PHONY: quick-lint python python-test demo-auth chromium h2load package-needs release-check bench-needs
+
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
@@ -54,8 +57,11 @@ lint: ## Check formatting, clippy (native and wasm), documentation and dependenc
 image: wasm ## Pack the filter as an OCI image: target/image (IMAGE=registry/name:tag pushes it too)
 	@.make/image.sh
 
+release: release-check wasm image python-test ## Gather module, image, SBOM, manifests, checksums in target/release-VERSION (FORCE=1 despite changes)
+	@.make/release.sh
+
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quick-lint:
 	@.make/lint.sh quick
@@ -77,6 +83,9 @@ h2load:
 
 prometheus:
 	@.make/prometheus.sh
+
+release-check:
+	@.make/release.sh check
 
 package-needs:
 	@.make/packages.sh
