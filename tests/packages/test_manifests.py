@@ -98,8 +98,18 @@ def test_proxies_are_given_the_variable_that_the_filter_asks_for():
     values = yaml.safe_load((manifests.ENVOY / "istio" / "gateway-values.yaml").read_text())
     proxy = manifests.resource("EnvoyProxy", "gateway/gateway.yaml")["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]
     secret = [{"name": "JWT_SECRET", "valueFrom": {"secretKeyRef": {"name": "session-bearer", "key": "jwt-secret"}}}]
-    assert values == {"envVarFrom": secret}
+    assert values["envVarFrom"] == secret
     assert proxy["env"] == secret
+
+
+def test_answers_to_callouts_are_bounded_as_in_envoy_yaml():
+    (layer,) = yaml.safe_load(stack.ENVOY_YAML.read_text())["layered_runtime"]["layers"]
+    (limit,) = layer["static_layer"].items()
+    values = yaml.safe_load((manifests.ENVOY / "istio" / "gateway-values.yaml").read_text())
+    istio = yaml.safe_load(values["podAnnotations"]["proxy.istio.io/config"])
+    assert istio == {"runtimeValues": {limit[0]: str(limit[1])}}
+    gateway = yaml.safe_load(manifests.resource("EnvoyProxy", "gateway/gateway.yaml")["spec"]["bootstrap"]["value"])
+    assert [layer["static_layer"] for layer in gateway["layered_runtime"]["layers"]] == [dict([limit])]
 
 
 def test_envoy_filter_says_what_envoy_yaml_says_beside_the_configuration():
