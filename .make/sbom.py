@@ -1,4 +1,4 @@
-"""Writes what the module is made of as a CycloneDX document: the crates that cargo links into it, and no others.
+"""Writes what the module is made of as a CycloneDX document: the crates that cargo links into it, Rust's library, nothing else.
 
 Tools that run while it is built (derive macros and what they use) and crates of the tests alone are not in the module
 and not in the document. It holds no time of day and nothing random, so that the same module gives the same document.
@@ -36,11 +36,13 @@ def main(module: Path, document: Path) -> None:
     components = {crate: component(packages[crate], checksums.get(crate)) for crate in sorted(linked_crates())}
 
     (root,) = (crate for crate, package in packages.items() if package["id"] == metadata["resolve"]["root"])
-    digest = hashlib.sha256(module.read_bytes()).hexdigest()
+    content = module.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     components[root].hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=digest))
     bom = Bom(serial_number=uuid.uuid5(NAMESPACE, digest))
     bom.metadata.component = components[root]
     bom.components.update(part for crate, part in components.items() if crate != root)
+    bom.components.update(standard_library(content))
     for node in metadata["resolve"]["nodes"]:
         if part := components.get(crate_of(node["id"], packages)):
             needed = [components.get(crate_of(id_, packages)) for id_ in normal_dependencies(node)]
@@ -77,6 +79,22 @@ def component(package: dict, checksum: str | None) -> Component:
         licenses=[LicenseFactory().make_with_expression(expression)],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=checksum)] if checksum else [],
     )
+
+
+def standard_library(module: bytes) -> list[Component]:
+    """As the module itself names it, in what its panics say of their source: the commit of Rust's repository."""
+    commits = sorted({commit.decode() for commit in re.findall(rb"/rustc/([0-9a-f]{40})/library/", module)})
+    return [
+        Component(
+            type=ComponentType.LIBRARY,
+            name="rust-std",
+            version=commit,
+            bom_ref=f"rust-std@{commit}",
+            purl=PackageURL("github", "rust-lang", "rust", commit, subpath="library"),
+            licenses=[LicenseFactory().make_with_expression("MIT OR Apache-2.0")],
+        )
+        for commit in commits
+    ]
 
 
 def normal_dependencies(node: dict) -> list[str]:

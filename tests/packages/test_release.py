@@ -118,9 +118,12 @@ def test_list_has_nothing_that_only_builds_or_tests_the_module(parts):
 
 
 def test_parts_have_what_it_takes_to_find_them_again(parts):
-    for part in parts["components"]:
+    *crates, library = sorted(parts["components"], key=lambda part: part["name"] == "rust-std")
+    for part in crates:
         assert part["purl"] == f"pkg:cargo/{part['name']}@{part['version'].replace('+', '%2B')}"
         assert part["hashes"] and part["licenses"][0]["expression"], part["name"]
+    assert library["purl"] == f"pkg:github/rust-lang/rust@{library['version']}#library"
+    assert f"/rustc/{library['version']}/".encode() in paths.module().read_bytes()
 
 
 # What is not released
