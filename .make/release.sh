@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gathers what a release consists of in target/release-VERSION, with the checksums of it all: the module, the image, what
 # the module is made of, and the manifests with the image's digest in them. The same commit and compiler give the same
-# files. Called with `check`, it only says whether there is anything in the way.
+# files. Called with `check`, it only says whether there is anything in the way; with `module`, it leaves native programs out.
 . "$(dirname "$0")/lib.sh"
 alone release
 version=$(version_of_crate)
@@ -31,7 +31,7 @@ add_binary() {
 rm -rf "$part"
 mkdir -p "$part"
 install -m 644 target/session_bearer.wasm "$part/session_bearer.wasm"
-! grep -q '^cli = ' Cargo.toml || add_binary session-bearer cli
+[ "${1:-}" = module ] || ! grep -q '^cli = ' Cargo.toml || add_binary session-bearer cli
 
 tar --create --file "$part/$name.image.tar" --directory target/image \
     --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX .

@@ -156,9 +156,9 @@ def refused(checkout) -> str:
     return done.stderr
 
 
-def release(checkout, *arguments, **variables):
+def release(checkout, what="module", **variables):
     environment = {name: value for name, value in os.environ.items() if name != "FORCE"} | variables
-    command = [checkout / ".make" / "release.sh", *arguments]
+    command = [checkout / ".make" / "release.sh", what]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
