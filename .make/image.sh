@@ -11,7 +11,13 @@ fi
 version=$(version_of_crate)
 module=target/session_bearer.wasm
 
-rm -rf target/image target/image-work
+# Folders in a layer may be closed to writing, and with it to removing.
+forget_work() {
+    [ ! -e target/image-work ] || chmod -R u+rwX target/image-work
+    rm -rf target/image-work
+}
+forget_work
+rm -rf target/image
 mkdir -p target/image-work/context
 install -m 644 "$module" target/image-work/context/session_bearer.wasm
 
@@ -36,7 +42,7 @@ if [ -n "${IMAGE:-}" ]; then
         die "log in with 'buildah login ${IMAGE%%/*}', and check the name; IMAGE_TLS_VERIFY=false is for a registry without TLS"
     say "image: pushed, oci://${IMAGE%:*}@$digest"
 fi
-rm -rf target/image-work
+forget_work
 
 say "image: target/image, session-bearer $version"
 say "image: digest $digest (what a WasmPlugin and an EnvoyExtensionPolicy call sha256)"
