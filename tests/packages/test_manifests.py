@@ -171,6 +171,11 @@ def test_envoy_gateway_has_the_cluster_that_the_filter_calls_and_one_gateway_in_
     assert names == {policy["spec"]["targetRefs"][0]["name"]} == {gateway["metadata"]["name"]}
 
 
+def test_envoy_gateway_runs_the_filter_before_its_own_check_of_tokens():
+    order = manifests.resource("EnvoyProxy", "gateway/gateway.yaml")["spec"]["filterOrder"]
+    assert order[0] == {"name": "envoy.filters.http.wasm", "before": "envoy.filters.http.jwt_authn"}
+
+
 def request_authentication() -> dict:
     (rule,) = manifests.resource("RequestAuthentication", "istio/authentication.yaml")["spec"]["jwtRules"]
     return rule
