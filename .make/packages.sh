@@ -33,11 +33,14 @@ fi
 case $binary in /*) ;; *) binary=$PWD/$binary ;; esac
 ln -sfn "$binary" target/tools/registry
 
+built=func-e-$func_e_version
 if binary=$(command -v func-e); then
     ln -sfn "$binary" target/tools/func-e
-elif [ ! -x target/tools/func-e ] && have go; then
-    step func-e "building func-e $func_e_version (about a minute, once)" \
-        env GOBIN="$PWD/target/tools/bin" go install "github.com/tetratelabs/func-e/cmd/func-e@$func_e_version" &&
-        ln -sfn bin/func-e target/tools/func-e ||
-        say "func-e: this Go cannot build it (target/logs/func-e.log), so its test will be skipped"
+elif have go; then
+    if [ ! -x "target/tools/$built/func-e" ]; then
+        say "func-e: building $func_e_version (about a minute, once)"
+        attempt func-e env GOBIN="$PWD/target/tools/$built" go install "github.com/tetratelabs/func-e/cmd/func-e@$func_e_version" ||
+            say "func-e: this Go cannot build it (target/logs/func-e.log), so its test is skipped"
+    fi
+    ln -sfn "$built/func-e" target/tools/func-e
 fi
