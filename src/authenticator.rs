@@ -323,7 +323,7 @@ impl Authenticator {
     fn refuse(&mut self, denial: Denial, credential: Option<Kind>, sign_in: Option<String>) -> Step {
         let outcome = denial.counter();
         self.stats.count(outcome);
-        let reply = match sign_in.filter(|_| denial.asks_to_sign_in()) {
+        let reply = match sign_in.filter(|_| denial.asks_to_sign_in(credential)) {
             Some(location) => {
                 self.stats.count(Counter::SentToSignIn);
                 LocalReply::redirect(location)

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::credential::Kind;
 use crate::set_cookie::SET_COOKIE;
 use crate::stats::Counter;
 
@@ -94,9 +95,14 @@ impl Denial {
         }
     }
 
-    /// Whether signing in would help.
-    pub const fn asks_to_sign_in(self) -> bool {
-        matches!(self, Self::NoCredential | Self::MalformedSession | Self::SessionRefused)
+    /// Whether signing in would help whoever sent this kind of credential. It replaces a cookie that has expired; a
+    /// bearer is a program's.
+    pub const fn asks_to_sign_in(self, credential: Option<Kind>) -> bool {
+        match self {
+            Self::NoCredential | Self::MalformedSession | Self::SessionRefused => true,
+            Self::InvalidToken => matches!(credential, Some(Kind::TokenCookie)),
+            _ => false,
+        }
     }
 
     /// Whether it says nothing about the user: the auth service could not be asked.

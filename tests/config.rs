@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{minimal, minimal_with, read};
+use common::{minimal, minimal_with, read, set};
 use prost::Message as _;
 use prost_types::value::Kind;
 use serde_json::{Value, json};
@@ -458,13 +458,20 @@ fn what_weakens_the_origin_check_is_warned_about() {
 }
 
 #[test]
-fn page_to_sign_in_that_needs_a_session_is_warned_about() {
-    for (location, warnings) in
-        [("/api/auth/sign-in", 0), ("/feed/sign-in?a=b", 0), ("/signin", 1), ("https://sso.example/signin", 0)]
-    {
-        let config = read(&minimal_with("/unauthenticated/sign_in", json!({"location": location})));
-        let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
-        let about = config.warnings.iter().filter(|warning| warning.starts_with("unauthenticated."));
-        assert_eq!(about.count(), warnings, "{location}");
+fn page_to_sign_in_that_turns_people_away_is_warned_about() {
+    // With a cookie that is exchanged, and with one that is a token.
+    for (location, session_cookie, token_cookie) in [
+        ("/api/auth/sign-in", 0, 0),
+        ("/feed/sign-in?a=b", 0, 1),
+        ("/signin", 1, 1),
+        ("https://sso.example/signin", 0, 0),
+    ] {
+        let mut config = minimal_with("/unauthenticated/sign_in", json!({"location": location}));
+        for warnings in [session_cookie, token_cookie] {
+            let read = read(&config).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let about = read.warnings.iter().filter(|warning| warning.starts_with("unauthenticated."));
+            assert_eq!(about.count(), warnings, "{location}");
+            set(&mut config, "/credentials", json!([{"token_cookie": {"names": ["access_token"]}}]));
+        }
     }
 }

@@ -89,6 +89,27 @@ fn only_what_signing_in_would_mend_is_sent_there() {
 }
 
 #[test]
+fn token_cookie_that_is_not_accepted_is_replaced_by_signing_in_and_a_bearer_is_not() {
+    let mut config = config();
+    set(&mut config, "/credentials", json!([{"bearer": {}}, {"token_cookie": {"names": ["access_token"]}}]));
+    config.as_object_mut().unwrap().remove("exchange");
+    let mut world = World::with(&config);
+    let mut expired = claims("ada", world.now);
+    set(&mut expired, "/exp", json!(1));
+    let cookie = format!("access_token={}", sign(&expired));
+    for (target, sent) in
+        [("/api/x", "/api/auth/sign-in?return_to=/api/x"), ("/feed", "/api/auth/sign-in?return_to=/feed")]
+    {
+        assert_eq!(location(&mut world, navigation(target).cookie(&cookie)).as_deref(), Some(sent));
+        assert_eq!(location(&mut world, get(target).cookie(&cookie)), None);
+        let both = navigation(target).with("authorization", format!("Bearer {}", sign(&expired))).cookie(&cookie);
+        assert_eq!(location(&mut world, both), None);
+    }
+    assert_eq!(world.count(Counter::DeniedInvalidToken), 6);
+    assert_eq!(world.count(Counter::SentToSignIn), 2);
+}
+
+#[test]
 fn way_back_is_told_whole_and_in_the_form_of_the_location() {
     for (location_, param, expected) in [
         ("/api/auth/sign-in", "return_to", "/api/auth/sign-in?return_to=/a/b%3Fq%3D1%26r%3D%C3%BC"),

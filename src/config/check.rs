@@ -73,7 +73,7 @@ pub fn check(raw: RawConfig, fingerprint: [u8; 32], environment: Environment<'_>
             if raw.report_only {
                 warnings.push(REPORT_ONLY.to_owned());
             }
-            warnings.extend(sign_in.as_ref().and_then(|sign_in| sign_in::warning(sign_in, &routes)));
+            warnings.extend(sign_in.as_ref().and_then(|sign_in| sign_in::warning(sign_in, &routes, &credentials)));
             Ok(Config {
                 credentials,
                 exchange,

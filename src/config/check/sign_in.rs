@@ -3,6 +3,7 @@
 use super::Problems;
 use crate::config::names::{is_authority, is_request_target};
 use crate::config::raw::RawSignIn;
+use crate::credential::{Credentials, Kind};
 use crate::request::{Field, RequestHead};
 use crate::routes::{Auth, RouteTable};
 use crate::sign_in::SignIn;
@@ -29,17 +30,19 @@ pub fn sign_in(raw: Option<RawSignIn>, problems: &mut Problems) -> Option<SignIn
     Some(SignIn { location, return_to_param })
 }
 
-/// What is probably not meant: a page to sign in that cannot be seen without having signed in.
-pub fn warning(sign_in: &SignIn, routes: &RouteTable) -> Option<String> {
+/// What is probably not meant: a page to sign in that cannot be seen without having signed in, or not with a token in
+/// a cookie that has expired.
+pub fn warning(sign_in: &SignIn, routes: &RouteTable, credentials: &Credentials) -> Option<String> {
     let fields: Vec<Field> = [(":method", "GET"), (":path", sign_in.location.as_str())]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
         .to_vec();
     let is_here = sign_in.location.starts_with('/');
     let head = RequestHead::new(&fields).ok().filter(|_| is_here)?;
-    (routes.find(&head).auth == Auth::Required).then(|| {
-        let location = &sign_in.location;
-        format!(
-            "unauthenticated.sign_in.location: {location:?} needs a session itself; give it a route with auth \"off\""
-        )
-    })
+    let problem = match routes.find(&head).auth {
+        Auth::Required => "needs a session itself",
+        Auth::Optional if credentials.order.contains(&Kind::TokenCookie) => "turns an expired token_cookie away itself",
+        Auth::Optional | Auth::Off => return None,
+    };
+    let location = &sign_in.location;
+    Some(format!("unauthenticated.sign_in.location: {location:?} {problem}; give it a route with auth \"off\""))
 }
