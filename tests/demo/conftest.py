@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from demo_page import opened
-from harness import paths
+from harness.browser import launched
 from smoke import Browser
 from stack import Ports, Stack, StackError
 
-FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
 # More than machines that run tests have processors: what one of them learns, the others have to be told.
 WORKERS = 4
 
@@ -55,7 +54,7 @@ def tell(capsys):
 @pytest.fixture(scope="module")
 def chromium():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=paths.chromium(), headless=True, args=FLAGS)
+        browser = launched(playwright)
         yield browser
         browser.close()
 

@@ -1,20 +1,11 @@
 """Proves the demo's page in a real browser: it works by the cookie alone, and no script on it could find a token."""
 
-import re
-
 from playwright.sync_api import expect
 
 from demo_page import press, sign_up
-from harness import paths
+from harness.browser import JWT, screenshot, within_reach
 
-SCREENSHOTS = paths.TARGET / "screenshots"
 CALLS = {"call-personalize": 200, "call-me": 200, "call-upload": 200, "call-session": 201}
-JWT = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
-
-
-def screenshot(page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 def test_signed_up_user_can_make_every_call_and_nobody_can_after_sign_out(page):
@@ -42,9 +33,7 @@ def test_no_token_is_within_reach_of_a_script(page):
     sign_up(page, "script@browser.example")
     for call, status in CALLS.items():
         press(page, call, status)
-    storage = page.evaluate(
-        "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, document.documentElement.outerHTML])"
-    )
+    storage = within_reach(page)
     assert not JWT.search(storage)
     (cookie,) = [cookie for cookie in page.context.cookies() if cookie["name"].endswith("session_token")]
     assert cookie["httpOnly"]
