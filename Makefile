@@ -24,10 +24,12 @@ python := target/tools/venv/bin/python
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image release help
 .PHONY: quick-lint python python-test demo-auth chromium h2load package-needs release-check bench-needs
 
+.PHONY: quick-lint python python-test demo-auth frontends chromium h2load bench-needs
+
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
-test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, a browser
+test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus image package-needs frontends ## Run every test: Rust, the module in a real Envoy, the demo, a browser
 	cargo test --locked
 	$(python) -m pytest -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
@@ -74,6 +76,9 @@ python-test:
 
 demo-auth:
 	@.make/demo-auth.sh
+
+frontends:
+	@.make/frontends.sh
 
 chromium:
 	@.make/chromium.sh
