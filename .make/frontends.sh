@@ -7,7 +7,7 @@ need node "install Node.js 20 or newer"
 need npm "it comes with Node.js"
 version=$(node -p process.versions.node)
 [ "${version%%.*}" -ge 20 ] || die "node is $version, and 20 or newer is needed"
-
+export NEXT_TELEMETRY_DISABLED=1
 
 # frontend NAME OUTPUT: installs it when its lock file has changed, builds it into OUTPUT when anything has.
 frontend() {
@@ -26,3 +26,4 @@ frontend() {
 }
 
 frontend react dist
+frontend next .next

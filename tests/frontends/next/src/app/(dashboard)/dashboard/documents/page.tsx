@@ -1,0 +1,5 @@
+import { Documents } from './documents-client';
+
+export default function DocumentsPage() {
+  return <Documents />;
+}
