@@ -18,13 +18,8 @@ python := target/tools/venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test smoke soak wasm envoy bench fuzz lint image help
-.PHONY: quick-lint python python-test demo-auth chromium h2load prometheus package-needs bench-needs
-
 .PHONY: run test smoke soak wasm envoy bench fuzz lint image release help
-.PHONY: quick-lint python python-test demo-auth chromium h2load package-needs release-check bench-needs
-
-.PHONY: quick-lint python python-test demo-auth frontends chromium h2load bench-needs
+.PHONY: quick-lint python python-test demo-auth frontends chromium h2load prometheus package-needs release-check bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py

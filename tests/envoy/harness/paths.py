@@ -35,6 +35,7 @@ def prometheus() -> Path:
 def promtool() -> Path:
     return _need(TARGET / "tools" / "promtool", "run `make test`, which brings it")
 
+
 def image() -> Path:
     return _need(TARGET / "image" / "index.json", "run `make image`").parent
 
