@@ -298,7 +298,8 @@ impl std::fmt::Debug for StaticHeaders {
 }
 
 impl Method {
-    const fn as_str(self) -> &'static str {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",

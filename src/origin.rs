@@ -21,29 +21,78 @@ pub struct OriginRules {
     pub disabled: bool,
 }
 
+/// What is thought of where a request comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OriginVerdict {
+    /// Nothing is looked at.
+    NotChecked,
+    /// The request can have no effect.
+    Harmless,
+    /// `Origin` or `Sec-Fetch-Site` came more than once.
+    Repeated,
+    /// The origin is opaque, as that of a sandboxed page.
+    Opaque,
+    /// The origin is listed.
+    Trusted,
+    /// The browser vouches that the page and the request have one origin.
+    SameOrigin,
+    /// The browser says that they have not, and the origin is not listed.
+    OtherSite,
+    /// The origin is not listed, and no browser vouches for it.
+    NotListed,
+    /// The request does not say where it comes from, and need not.
+    MissingAllowed,
+    /// The request does not say where it comes from.
+    Missing,
+}
+
 /// Fields by which some backends take a request for one of another method. A page can have a form send a
 /// `GET` that is a `DELETE` to them.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl OriginRules {
     /// Whether a request with a cookie for its credential may have an effect.
+    pub fn admit(&self, head: &RequestHead<'_>) -> bool {
+        self.judge(head).admits()
+    }
+
+    /// Whether a request with a cookie for its credential may have an effect, and why.
     ///
     /// # Security
     /// What cannot have one passes: `GET`, `HEAD` and `OPTIONS`, unless they open a WebSocket or another
     /// upgrade, which no browser asks a preflight for. Everything else has to come from a trusted origin,
     /// or from the origin it goes to as the browser vouches; an opaque origin never does
     /// (GHSA-mq59-m269-xvcx), and nor does whoever says it twice.
-    pub fn admit(&self, head: &RequestHead<'_>) -> bool {
-        if self.disabled || is_harmless(head) {
-            return true;
+    pub fn judge(&self, head: &RequestHead<'_>) -> OriginVerdict {
+        if self.disabled {
+            return OriginVerdict::NotChecked;
         }
-        let (Ok(origin), Ok(site)) = (single(head, "origin"), single(head, "sec-fetch-site")) else { return false };
+        if is_harmless(head) {
+            return OriginVerdict::Harmless;
+        }
+        let (Ok(origin), Ok(site)) = (single(head, "origin"), single(head, "sec-fetch-site")) else {
+            return OriginVerdict::Repeated;
+        };
         match (origin, site) {
-            (Some(b"null"), _) => false,
-            (Some(origin), _) if self.trusted.iter().any(|trusted| trusted.as_bytes() == origin) => true,
-            (_, Some(site)) => site == b"same-origin",
-            (Some(_), None) => false,
-            (None, None) => self.allow_missing,
+            (Some(b"null"), _) => OriginVerdict::Opaque,
+            (Some(origin), _) if self.trusted.iter().any(|trusted| trusted.as_bytes() == origin) => {
+                OriginVerdict::Trusted
+            }
+            (_, Some(b"same-origin")) => OriginVerdict::SameOrigin,
+            (_, Some(_)) => OriginVerdict::OtherSite,
+            (Some(_), None) => OriginVerdict::NotListed,
+            (None, None) if self.allow_missing => OriginVerdict::MissingAllowed,
+            (None, None) => OriginVerdict::Missing,
+        }
+    }
+}
+
+impl OriginVerdict {
+    /// Whether the request may have an effect.
+    pub const fn admits(self) -> bool {
+        match self {
+            Self::NotChecked | Self::Harmless | Self::Trusted | Self::SameOrigin | Self::MissingAllowed => true,
+            Self::Repeated | Self::Opaque | Self::OtherSite | Self::NotListed | Self::Missing => false,
         }
     }
 }

@@ -60,6 +60,20 @@ pub enum PathMatch {
 #[derive(Debug)]
 pub struct RouteTable(Vec<Route>);
 
+/// Which rules decide on a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// None, for it is a true CORS preflight.
+    Preflight,
+    /// None, since none matches: `required`.
+    NoRule,
+    /// This one.
+    Rule(usize),
+    /// It is not sure which: a credential is needed, and all that any of these requires. None at all is possible,
+    /// and so is one several times.
+    AnyOf(Vec<usize>),
+}
+
 /// Whether denials are carried out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Enforcement {
@@ -121,23 +135,33 @@ impl RouteTable {
     /// the raw path to choose the same rule. A path that is not plain is always `required`, and has to do
     /// for the requirements of every route that some server might take it for.
     pub fn find(&self, head: &RequestHead<'_>) -> Policy {
+        match self.choose(head) {
+            Choice::Preflight => Policy::PREFLIGHT,
+            Choice::NoRule => Policy::REQUIRED,
+            Choice::Rule(i) => self.0.get(i).map_or(Policy::REQUIRED, |route| route.policy.clone()),
+            Choice::AnyOf(rules) => self.required_of(rules.into_iter()),
+        }
+    }
+
+    /// Which rules decide on a request.
+    pub fn choose(&self, head: &RequestHead<'_>) -> Choice {
         if head.is_preflight() {
-            return Policy::PREFLIGHT;
+            return Choice::Preflight;
         }
         let path = head.path();
         let asks_for_host = self.0.iter().any(|route| !route.hosts.is_empty());
         let host = if asks_for_host { head.host() } else { None };
         let first = |path: &[u8]| self.0.iter().position(|route| route.matches(head.method(), host.as_deref(), path));
         let Some(decoded) = path.plain() else {
-            return match path.readings() {
-                Some(readings) => self.required_of(readings.iter().filter_map(|reading| first(reading))),
-                None => self.required_of(0..self.0.len()),
-            };
+            return Choice::AnyOf(match path.readings() {
+                Some(readings) => readings.iter().filter_map(|reading| first(reading)).collect(),
+                None => (0..self.0.len()).collect(),
+            });
         };
         let chosen = first(decoded.as_bytes());
-        let Some(route) = chosen.and_then(|i| self.0.get(i)) else { return Policy::REQUIRED };
+        let Some((i, route)) = chosen.and_then(|i| Some((i, self.0.get(i)?))) else { return Choice::NoRule };
         let agreed = route.policy.auth == Auth::Required || first(path.raw()) == chosen;
-        if agreed { route.policy.clone() } else { self.required_of(chosen.into_iter()) }
+        if agreed { Choice::Rule(i) } else { Choice::AnyOf(vec![i]) }
     }
 
     /// A credential, and whatever any of these routes requires of it: where it is not sure which route a
