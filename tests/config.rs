@@ -197,6 +197,8 @@ fn each_mistake_is_named_with_its_place_and_its_mend() {
     }
     refuses("/token/keys/secret_env", json!("NO_SUCH"), "token.keys.secret_env", "host_env_keys");
     refuses("/credentials", json!([]), "credentials", "session_cookie");
+    refuses("/credentials", json!(["bearer"]), "credentials[0].bearer", "{\"bearer\": {}}");
+    refuses("/routes/0", json!(7), "routes[0]", "an object");
     refuses("/credentials/0/session_cookie/names", json!([]), "credentials[0].session_cookie.names", "name the cookie");
     refuses(
         "/credentials/0/session_cookie/names",
@@ -271,7 +273,11 @@ fn several_mistakes_are_told_at_once() {
     common::set(&mut config, "/exchange/path", json!("x"));
     common::set(&mut config, "/cache/max_ttl", json!("0s"));
     common::set(&mut config, "/routes/0/match", json!({}));
-    assert_eq!(problems_of(read(&config)).len(), 4);
+    common::set(&mut config, "/exchange/method", json!("PUT"));
+    common::set(&mut config, "/exchange/token", json!({"json_pointer": "token"}));
+    common::set(&mut config, "/token/algorithms", json!(["HS265"]));
+    common::set(&mut config, "/token/keys/secret_env", json!("NO_SUCH"));
+    assert_eq!(problems_of(read(&config)).len(), 8);
 }
 
 #[test]
@@ -318,6 +324,16 @@ fn value_of_a_static_header_is_never_shown() {
     for value in [json!("hunter2\n"), json!(["hunter2"]), json!({"hunter2": 1})] {
         let problems = problems_of(read(&minimal_with("/exchange/headers", json!({"x-api-key": value}))));
         assert!(problems.len() == 1 && !problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+#[test]
+fn string_in_the_place_of_a_section_is_never_shown() {
+    for pointer in ["/token/keys", "/token", "/exchange/headers", "/exchange", "/token/keys/secret_env", "/cache"] {
+        let problems = problems_of(read(&minimal_with(pointer, json!("hunter2-hunter2"))));
+        assert!(problems.len() == 1 && !problems[0].contains("hunter2"), "{pointer}: {problems:?}");
+        let is_plain = ["object", "map", "name the variable"].iter().any(|word| problems[0].contains(word));
+        assert!(is_plain && !problems[0].contains("Raw"), "{pointer}: {problems:?}");
     }
 }
 

@@ -26,9 +26,9 @@ pub fn check(
     let public: Vec<Algorithm> = Algorithm::ALL.iter().copied().filter(|algorithm| !algorithm.is_symmetric()).collect();
     match (keys.secret_env, keys.jwks, keys.local_jwks) {
         (Some(variable), None, None) => {
-            let algorithms = named(algorithms, &[Algorithm::Hs256], true, problems)?;
-            let secret = secret(&variable, &algorithms, environment, problems)?;
-            Some((KeySource::Fixed(KeySet::secret(Key::secret(&secret))), algorithms))
+            let algorithms = named(algorithms, &[Algorithm::Hs256], true, problems);
+            let secret = secret(&variable, algorithms.as_deref().unwrap_or_default(), environment, problems)?;
+            Some((KeySource::Fixed(KeySet::secret(Key::secret(&secret))), algorithms?))
         }
         (None, Some(jwks), None) => {
             let algorithms = named(algorithms, &public, false, problems);
@@ -76,6 +76,11 @@ fn secret(
     problems: &mut Problems,
 ) -> Option<Secret<Vec<u8>>> {
     let path = "token.keys.secret_env";
+    if !is_variable(variable) {
+        // It may be the secret itself, so it is not repeated.
+        let text = "not the name of an environment variable; if it is the secret itself, take it out and name the variable that holds it";
+        return problems.refuse(path, text);
+    }
     let Some(secret) = environment(variable) else {
         let text = format!(
             "the environment variable {variable:?} is not set for the module; export it and list it under \
@@ -95,6 +100,12 @@ fn secret(
         problems.add(path, text);
     }
     Some(Secret::new(secret.into_bytes()))
+}
+
+/// Whether a text can be the name of an environment variable that a shell can set.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Whether a text is a key that is no secret: whoever knows it could sign (CVE-2022-29217).

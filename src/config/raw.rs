@@ -20,12 +20,24 @@ pub fn read(document: Value) -> Result<RawConfig, Problem> {
             path if path == "." => String::new(),
             path => path,
         };
-        Problem::new(path, error.inner().to_string())
+        Problem::new(path, told(error.inner().to_string()))
     })
 }
 
+/// What is told of a value of the wrong type: not the text of a string where an object belongs, which may be a
+/// secret, and never a name of ours.
+fn told(text: String) -> String {
+    match text.rsplit_once(", expected ") {
+        Some((written, expected @ ("an object" | "a map"))) if written.starts_with("invalid type: string") => {
+            format!("invalid type: a string, expected {expected}")
+        }
+        Some((_, "newtype variant")) => r#"not an object; write it like {"bearer": {}}"#.to_owned(),
+        _ => text,
+    }
+}
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawConfig {
     #[serde(default)]
     pub credentials: Vec<RawCredential>,
@@ -46,13 +58,13 @@ pub struct RawConfig {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RawUnauthenticated {
     pub sign_in: Option<RawSignIn>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawSignIn {
     pub location: String,
     #[serde(default = "default_return_to_param")]
@@ -60,7 +72,7 @@ pub struct RawSignIn {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RawCsrf {
     pub trusted_origins: Vec<String>,
     pub insecure_allow_missing_origin: bool,
@@ -76,7 +88,7 @@ pub enum RawCredential {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawSessionCookie {
     #[serde(default = "default_cookie_names")]
     pub names: Vec<String>,
@@ -85,17 +97,17 @@ pub struct RawSessionCookie {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawBearer {}
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawTokenCookie {
     pub names: Vec<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawExchange {
     pub cluster: String,
     pub authority: String,
@@ -123,14 +135,14 @@ pub struct RawExchange {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawTokenSource {
     pub json_pointer: Option<String>,
     pub header: Option<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RawCache {
     pub max_ttl: Span,
     pub max_entries: usize,
@@ -143,7 +155,7 @@ pub struct RawCache {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawToken {
     pub issuer: Option<String>,
     #[serde(default)]
@@ -160,7 +172,7 @@ pub struct RawToken {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawKeys {
     pub secret_env: Option<String>,
     pub jwks: Option<RawJwks>,
@@ -168,7 +180,7 @@ pub struct RawKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawJwks {
     pub cluster: String,
     pub authority: String,
@@ -180,7 +192,7 @@ pub struct RawJwks {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawRoute {
     #[serde(rename = "match")]
     pub matched: RawMatch,
@@ -192,7 +204,7 @@ pub struct RawRoute {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawRequire {
     #[serde(default)]
     pub claims: BTreeMap<String, Value>,
@@ -201,7 +213,7 @@ pub struct RawRequire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RawMatch {
     pub path: Option<String>,
     pub prefix: Option<String>,
@@ -213,7 +225,7 @@ pub struct RawMatch {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct RawUpstream {
     pub remove_session_cookie: bool,
     pub claim_headers: BTreeMap<String, String>,

@@ -68,9 +68,10 @@ pub fn exchange_of(raw: RawExchange, problems: &mut Problems) -> Option<Exchange
         "POST" => Some(Method::Post),
         other => problems.refuse("exchange.method", format!("{other:?} is not one of \"GET\" and \"POST\"")),
     };
+    let token = token_source(raw.token, problems);
     Some(Exchange {
         method: method?,
-        token: token_source(raw.token, problems)?,
+        token: token?,
         cluster: raw.cluster,
         authority: raw.authority,
         path: raw.path,
