@@ -18,14 +18,14 @@ python := target/tools/venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test smoke soak wasm envoy bench fuzz lint image release help
+.PHONY: run test smoke soak wasm envoy command bench fuzz lint image release help
 .PHONY: quick-lint python python-test demo-auth frontends chromium h2load prometheus package-needs release-check bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
-test: quick-lint wasm envoy python-test demo-auth chromium h2load prometheus image package-needs frontends ## Run every test: Rust, the module in a real Envoy, the demo, a browser
-	cargo test --locked
+test: quick-lint wasm envoy command python-test demo-auth frontends chromium h2load prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, browsers, packages
+	cargo test --locked --features cli
 	$(python) -m pytest -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
 
@@ -40,6 +40,9 @@ wasm: ## Build the filter: target/session_bearer.wasm
 
 envoy: ## Leave a runnable Envoy at target/tools/envoy (ENVOY_VERSION=1.36.4, ENVOY_BIN=/path/to/envoy)
 	@.make/envoy.sh
+
+command: ## Build the command that checks and explains configurations: target/session-bearer
+	@.make/command.sh
 
 bench: wasm envoy python-test bench-needs ## Measure side by side, about 15 minutes; writes docs/benchmarks.md (BENCH_ROUNDS=5 BENCH_SECONDS=3 CHURN_SECONDS=20)
 	cargo bench --locked --bench request

@@ -93,6 +93,18 @@ impl Config {
         check::check(raw, fingerprint, environment)
     }
 
+    /// The first thing wrong with which keys there are and of which shape, whatever their values mean.
+    #[cfg(feature = "cli")]
+    pub fn misshapen(bytes: &[u8]) -> Option<Problem> {
+        document::read(bytes).and_then(raw::read).err()
+    }
+
+    /// The JSON Schema of what [`Config::read`] takes.
+    #[cfg(feature = "cli")]
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(raw::RawConfig)
+    }
+
     /// Whether a request goes to a path that signs out.
     pub fn signs_out(&self, head: &RequestHead<'_>) -> bool {
         head.path().plain().is_some_and(|path| self.sign_out_paths.iter().any(|listed| listed == path))

@@ -28,6 +28,32 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// As it is written, in the largest unit that does.
+#[cfg(feature = "cli")]
+impl serde::Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = self.0.as_millis();
+        let units = [(60_000, "m"), (1000, "s"), (1, "ms")];
+        let (size, unit) = units.into_iter().find(|(size, _)| millis.is_multiple_of(*size)).unwrap_or((1, "ms"));
+        serializer.collect_str(&format_args!("{}{unit}", millis.checked_div(size).unwrap_or(millis)))
+    }
+}
+
+#[cfg(feature = "cli")]
+impl schemars::JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": r#"A whole number and a unit: "500ms", "30s", "10m" or "1h"."#,
+            "type": "string",
+            "pattern": "^[0-9]+(ms|s|m|h)$",
+        })
+    }
+}
+
 fn span(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit_at)?;

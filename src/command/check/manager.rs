@@ -1,0 +1,63 @@
+//! What the connection manager lets through, and what its routes go by.
+
+use super::Findings;
+use crate::command::document::Node;
+
+/// How a path has to be read before the filter sees it, and what is at stake.
+const READ_ALIKE: &str = "the filter refuses to guess, but the backend behind it may read the path in another way";
+
+/// Looks at what docs/security.md asks of the deployment.
+pub fn check(manager: &Node, configuration: &Node, findings: &mut Findings) {
+    for name in ["normalize_path", "merge_slashes"] {
+        if !manager.get(name).is_some_and(Node::is_true) {
+            findings.warning(manager.place_of(name), name, format!("not true: {READ_ALIKE}; write `{name}: true`"));
+        }
+    }
+    let name = "path_with_escaped_slashes_action";
+    let action = manager.get(name).and_then(Node::text).unwrap_or_default();
+    if !["REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"].contains(&action) {
+        let text = format!("%2F and %5C are passed on: {READ_ALIKE}; write REJECT_REQUEST");
+        findings.warning(manager.place_of(name), name, text);
+    }
+    check_underscores(manager, findings);
+    let deciding = deciding(configuration);
+    if let Some(routes) = manager.get("route_config") {
+        check_routes(routes, &deciding, findings);
+    }
+}
+
+fn check_underscores(manager: &Node, findings: &mut Findings) {
+    let (options, name) = ("common_http_protocol_options", "headers_with_underscores_action");
+    let within = manager.get(options);
+    let action = within.and_then(|options| options.get(name)).and_then(Node::text);
+    if !matches!(action, Some("REJECT_REQUEST" | "DROP_HEADER")) {
+        let place = within.map_or(manager.place, |within| within.place_of(name));
+        let text = "names with `_` are let in, which WSGI and CGI backends read as `-`; write REJECT_REQUEST";
+        findings.warning(place, format!("{options}.{name}"), text);
+    }
+}
+
+/// The fields that the filter changes.
+fn deciding(configuration: &Node) -> Vec<String> {
+    let claims = configuration.at(&["upstream", "claim_headers"]).map_or(&[][..], Node::members);
+    ["authorization", "cookie"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(claims.iter().map(|member| member.name.clone()))
+        .collect()
+}
+
+/// Routes that are chosen by a field the filter changes.
+fn check_routes(node: &Node, deciding: &[String], findings: &mut Findings) {
+    let matched = node.get("match");
+    for header in matched.and_then(|matched| matched.get("headers")).map_or(&[][..], Node::items) {
+        let name = header.get("name").and_then(Node::text).unwrap_or_default().to_ascii_lowercase();
+        if deciding.contains(&name) {
+            let text = format!(
+                "a route that goes by `{name}` is chosen again after the filter has changed it; choose by path, host or method"
+            );
+            findings.warning(header.place, "route_config: match.headers", text);
+        }
+    }
+    node.children().for_each(|child| check_routes(child, deciding, findings));
+}
