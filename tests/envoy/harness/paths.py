@@ -24,6 +24,10 @@ def module() -> Path:
     return _need(TARGET / "session_bearer.wasm", "run `make wasm`")
 
 
+def command() -> Path:
+    return _need(TARGET / "session-bearer", "run `make command`")
+
+
 def chromium() -> Path:
     return _need(TARGET / "tools" / "chromium", "run `make test`, which installs it")
 
