@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness import source
-from harness.documents import METRICS, TROUBLESHOOTING, anchors, code, rows, sections
+from harness.documents import METRICS, TROUBLESHOOTING, code, rows, sections
 from harness.paths import ROOT
 
 PLACEHOLDER = re.compile(r"\\\{[^}]*\\\}")
@@ -83,10 +83,3 @@ def test_log_line_has_an_entry_with_its_level(level, line):
     lines = [(others, written) for written, *others in rows(sections(TROUBLESHOOTING)["Log lines"])]
     pattern = re.compile(PLACEHOLDER.sub(".+", re.escape(line)))
     assert any(pattern.fullmatch(span) and others[0] == level for others, written in lines for span in code(written))
-
-
-@pytest.mark.parametrize("document", [TROUBLESHOOTING, METRICS])
-def test_links_lead_somewhere(document):
-    for page, anchor in LINK.findall((ROOT / document).read_text()):
-        target = f"docs/{page}" if page else document
-        assert anchor in anchors(target), f"{document} names {target}#{anchor}"
