@@ -16,7 +16,7 @@ WHAT_TO_TRY = """
     curl -b jar {url}/api/v1/sessions -H 'origin: {url}' -H 'content-type: application/json' -d '{{}}'
                                                                    # 201; 403 without the origin, or with that of another site
     curl -i {url}/api/v1/auth/me                           # 401: no cookie
-    curl -i http://localhost:{backend}/api/v1/auth/me -b jar       # the backend itself knows no cookies
+    curl -i http://localhost:{backend}/api/v1/auth/me -b jar       # 401: the backend itself knows no cookies
     curl -b jar {url}/api/auth/sign-out -H 'origin: {url}' -H 'content-type: application/json' -d '{{}}'
     curl -i -b jar {url}/api/v1/auth/me                    # 401: the jar still has the cookie, but it is worth nothing now
 
