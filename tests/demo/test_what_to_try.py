@@ -25,7 +25,6 @@ def test_each_command_answers_as_it_says(commands, demo, tmp_path):
     assert len(commands) >= 6
     for command, status in commands:
         without_comment = re.sub(r"\s+#.*", "", command, flags=re.DOTALL).replace("\n", " ")
-        told = subprocess.run(
-            ["bash", "-c", f"{without_comment} -s -o /dev/null -w '%{{http_code}}'"], cwd=tmp_path, capture_output=True, text=True, timeout=30
-        )
+        shell = ["bash", "-c", f"{without_comment} -s -o /dev/null -w '%{{http_code}}'"]
+        told = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=30)
         assert (told.returncode, told.stdout) == (0, str(status)), f"{command}: {told.stdout} {told.stderr}"

@@ -37,12 +37,15 @@ def is_plugin(block: Block) -> bool:
 
 
 def completed(block: Block) -> dict:
-    """A whole configuration: credentials and token make one. What a block lacks, it has from the whole one before it in its document, or
-    else from the shipped one."""
+    """A whole configuration, as credentials and token make one.
+
+    What a block lacks, it has from the whole one before it in its document, or else from the shipped one.
+    """
     written = content(block)
     if {"credentials", "token"} <= set(written):
         return written
-    before = [other for other in document(block.document).blocks if other.language == "yaml" and other.line < block.line and is_plugin(other)]
+    others = [other for other in document(block.document).blocks if other.language == "yaml"]
+    before = [other for other in others if other.line < block.line and is_plugin(other)]
     whole = [content(other) for other in before if {"credentials", "token"} <= keys(other)]
     return (whole[-1] if whole else stack.plugin(shipped())) | written
 

@@ -1,4 +1,4 @@
-"""Proves that no block in any document goes by unexamined: each is of a kind that a test looks at, or named here with the test that does."""
+"""Proves that no block in any document goes by unexamined: each is of a kind that a test looks at, or here with the test that does."""
 
 import pytest
 
@@ -34,11 +34,14 @@ def kinds(block: Block) -> list[str]:
 @pytest.mark.parametrize("block", blocks(), ids=str)
 def test_block_is_examined_by_one_test(block):
     language = block.language or "no language"
-    assert kinds(block), f"{block}: no test looks at this block of {language}; tests/docs/test_blocks.py names those that there are:\n{block.text}"
+    assert kinds(block), f"{block}: no test looks at this block of {language}; {__name__} names those that there are:\n{block.text}"
     assert len(kinds(block)) == 1, f"{block}: taken for {kinds(block)}"
 
 
-@pytest.mark.parametrize(("language", "text"), [("yaml", "some: thing\n"), ("text", "what nobody prints\n"), ("console", "$ ls\n"), ("", "")])
+STRANGE = [("yaml", "some: thing\n"), ("text", "what nobody prints\n"), ("console", "$ ls\n"), ("", "")]
+
+
+@pytest.mark.parametrize(("language", "text"), STRANGE)
 def test_block_of_no_kind_is_noticed(language, text):
     assert kinds(Block("README.md", 1, text, language)) == []
 

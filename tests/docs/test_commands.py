@@ -1,18 +1,21 @@
 """Proves that every command in the documents is one that works: it is run here, or by what the table below names for it."""
 
+import argparse
 import functools
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from harness.documents import blocks, document, documents
-from harness.paths import ROOT
+from harness.documents import Block, blocks, document, documents
+from harness.paths import ROOT, command
 from shell import Call, calls
 from source_names import assert_test_is_there
 
 PYTHON = "target/tools/venv/bin/python"
+COMMAND = "target/session-bearer"
 
 RUN_BY = {
     ".make/lint.sh quick": "Makefile::quick-lint",
@@ -43,7 +46,7 @@ VERBS = {
 }
 """By verb: what runs it in full. Only reading it (`make -n`) is done for `lint`, `fuzz` and `bench`, which take long or need a network."""
 
-PROGRAMS = ["make", "cargo", PYTHON, *CLUSTER, *sorted({command.split()[0] for command in RUN_BY})]
+PROGRAMS = ["make", "cargo", PYTHON, COMMAND, *CLUSTER, *sorted({command.split()[0] for command in RUN_BY})]
 BLOCKS = blocks("sh", "bash", "shell")
 
 
@@ -79,16 +82,22 @@ def check_make(call: Call) -> None:
 
 
 def check_cargo(call: Call) -> None:
-    """Nothing is built for it: the target has to be there, and the name of a test has to be one of its."""
-    options = list(call.words[2:])
-    name = options[options.index("--test") + 1]
-    listed = subprocess.run(["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True)
+    """Nothing is built for it: the target has to be there, with its features, and a name has to be that of one of its tests."""
+    cargo = argparse.ArgumentParser(exit_on_error=False)
+    cargo.add_argument("verb", choices=["test"])
+    cargo.add_argument("--locked", action="store_true")
+    cargo.add_argument("--features", default="")
+    cargo.add_argument("--test", required=True)
+    cargo.add_argument("name", nargs="?", default="")
+    asked = cargo.parse_args(call.words[1:])
+    metadata = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
+    listed = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True)
     (package,) = json.loads(listed.stdout)["packages"]
-    targets = {target["name"]: target["src_path"] for target in package["targets"] if "test" in target["kind"]}
-    assert name in targets, f"{call}: there is no test {name}"
-    rest = [word for word in options if not word.startswith("--") and word != name]
-    for part in rest:
-        assert re.search(rf"\bfn \w*{part}\w*\(", open(targets[name]).read()), f"{call}: {name} has no test {part}"
+    found = [target for target in package["targets"] if target["kind"] == ["test"] and target["name"] == asked.test]
+    assert found, f"{call}: there is no test {asked.test}"
+    assert set(found[0].get("required-features", [])) <= set(asked.features.split(",")), f"{call}: a feature is missing"
+    source = Path(found[0]["src_path"]).read_text()
+    assert re.search(rf"\bfn \w*{asked.name}\w*\(", source), f"{call}: {asked.test} has no test {asked.name}"
 
 
 def check_pytest(call: Call) -> None:
@@ -98,7 +107,13 @@ def check_pytest(call: Call) -> None:
     assert collected.returncode == 0, f"{call}: {collected.stdout[-2000:]}"
 
 
-CHECKS = {"make": check_make, "cargo": check_cargo, PYTHON: check_pytest}
+def check_command(call: Call) -> None:
+    """Run as it stands, and what it finds has to be good."""
+    done = subprocess.run([command(), *call.words[1:]], cwd=ROOT / call.folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{call}: {done.stdout}{done.stderr}"
+
+
+CHECKS = {"make": check_make, "cargo": check_cargo, PYTHON: check_pytest, COMMAND: check_command}
 
 
 def check_manifests(call: Call) -> None:
@@ -135,11 +150,21 @@ def test_verb_that_is_named_in_a_sentence_works(span):
     check_make(Call(span, ".", tuple(span.text.replace("=…", "=x").split())))
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["make tset", "make bench BENCH_RUONDS=9", "cargo test --test cookies", f"{PYTHON} -m pytest tests/envoy/test_nothing.py", "curl -i http://elsewhere"],
-)
-def test_command_that_does_not_work_is_found(tmp_path, command):
-    (block, *_others) = BLOCKS
+MISTAKES = [
+    "make tset",
+    "make bench BENCH_RUONDS=9",
+    "cargo test --test cookies",
+    "cargo test --test routes nothing_like_it",
+    "cargo test --test command",
+    f"{PYTHON} -m pytest tests/envoy/test_nothing.py",
+    f"{COMMAND} chekc envoy/envoy.yaml",
+    "kubectl apply -f envoy/istio/nothing.yaml",
+    "curl -i http://elsewhere",
+    "crul -i http://localhost:10000/api/me",
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_command_that_does_not_work_is_found(tmp_path, mistake):
     with pytest.raises((AssertionError, subprocess.CalledProcessError)):
-        test_each_command_of_the_block_works(tmp_path, type(block)("x.md", 1, command, "sh"))
+        test_each_command_of_the_block_works(tmp_path, Block("x.md", 1, mistake, "sh"))

@@ -19,7 +19,8 @@ def test_link_leads_to_a_file_and_a_heading(link):
     target = ((ROOT / link.document).parent / path).resolve() if path else ROOT / link.document
     assert target.exists(), f"{link}: there is no {path}"
     name = str(target.relative_to(ROOT))
-    assert any(file == name or file.startswith(f"{name}/") for file in TRACKED | set(documents())), f"{link}: {name} is not in the repository"
+    files = TRACKED | set(documents())
+    assert any(file == name or file.startswith(f"{name}/") for file in files), f"{link}: {name} is not in the repository"
     if anchor:
         assert name.endswith(".md"), f"{link}: only Markdown has headings"
         assert anchor in anchors(name), f"{link}: {name} has no heading #{anchor}; it has {', '.join(sorted(anchors(name)))}"
@@ -27,5 +28,4 @@ def test_link_leads_to_a_file_and_a_heading(link):
 
 def test_links_are_found_at_all():
     """In paragraphs, lists and tables; what this module reads is not just nothing."""
-    assert len(INSIDE) > 100
-    assert {document for document in documents() if document.startswith("docs/")} <= {link.document for link in INSIDE} | {"docs/scaling.md"}
+    assert len(INSIDE) > 100 and {"README.md", "docs/troubleshooting.md"} <= {link.document for link in INSIDE}

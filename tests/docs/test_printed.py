@@ -1,6 +1,7 @@
 """Proves that what the documents show as text is what is printed, or what is there."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -37,6 +38,10 @@ def is_printed_by_run(block: Block) -> bool:
     return "Open http" in block.text
 
 
+def is_printed_by_test(block: Block) -> bool:
+    return block.text.startswith("make test: ")
+
+
 def is_schema_line(block: Block) -> bool:
     return block.text.startswith("# yaml-language-server: $schema=")
 
@@ -45,7 +50,7 @@ def of(kind) -> list[Block]:
     return [block for block in TEXTS if kind(block)]
 
 
-KINDS = [is_drawing, is_refusal, is_way, is_generated, is_printed_by_run, is_schema_line]
+KINDS = [is_drawing, is_refusal, is_way, is_generated, is_printed_by_run, is_printed_by_test, is_schema_line]
 
 
 @pytest.mark.parametrize("block", of(is_refusal), ids=str)
@@ -70,6 +75,14 @@ def test_make_run_prints_what_is_shown(block):
     ports = stack.Ports()
     printed = run.WHAT_TO_TRY.format(url=f"http://localhost:{ports.envoy}", backend=ports.backend, admin=ports.admin, folder="target/demo")
     assert block.text in printed
+
+
+@pytest.mark.parametrize("block", of(is_printed_by_test), ids=str)
+def test_make_test_ends_with_what_is_shown(block):
+    recipe = subprocess.run(["make", "-n", "test"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    (printed,) = re.findall(r'^echo "(.* )\$\(.*\)"$', recipe)
+    (version,) = re.findall(r"^export ENVOY_VERSION \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert block.text == f"{printed}{version}\n"
 
 
 @pytest.mark.parametrize("block", of(is_generated), ids=str)
@@ -97,7 +110,8 @@ def test_every_name_on_the_way_of_a_request_is_in_the_source(block):
         kind, _, function = name.rpartition("::")
         places = [text for text in SOURCES.values() if re.search(rf"\bfn {function}\b", text)]
         assert any(re.search(rf"\bimpl\b.*\b{kind}\b", text) for text in places), f"{block}: there is no {name}"
-    for module in {part.removeprefix("…/") for _, *others in columns for part in others[:1] for part in part.split(", ") if re.fullmatch(r"[…\w/]+", part)}:
+    modules = [module for _, *others in columns for module in (others or [""])[0].split(", ") if re.fullmatch(r"[…\w/]+", module)]
+    for module in {module.removeprefix("…/") for module in modules}:
         assert any(path.endswith(f"{module}.rs") for path in SOURCES), f"{block}: there is no module {module}"
 
 
