@@ -43,3 +43,10 @@ def calls(block: Block, programs: list[str], folder: Path) -> list[Call]:
     assert run.returncode == 0, f"{block} ends with {run.returncode}: {run.stderr}"
     told = [line.split("\x1f")[:-1] for line in record.read_text().split("\x1e")[:-1]]
     return [Call(block, os.path.relpath(where, ROOT), tuple(words)) for where, *words in told]
+
+
+def make(*words: str, folder: str = ".") -> str:
+    """What make prints, as for a reader: not as a part of the make that runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", *words], cwd=ROOT / folder, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout

@@ -11,7 +11,7 @@ import pytest
 
 from harness.documents import Block, blocks, document, documents
 from harness.paths import ROOT, command
-from shell import Call, calls
+from shell import Call, calls, make
 from source_names import assert_test_is_there
 
 PYTHON = "target/tools/venv/bin/python"
@@ -53,8 +53,7 @@ BLOCKS = blocks("sh", "bash", "shell")
 @functools.cache
 def verbs() -> dict[str, str]:
     """What `make help` prints: a line for each verb."""
-    printed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return dict(re.fullmatch(r"make ([a-z-]+) +(.+)", line).groups() for line in printed.splitlines())
+    return dict(re.fullmatch(r"make ([a-z-]+) +(.+)", line).groups() for line in make("help").splitlines())
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
@@ -78,18 +77,25 @@ def check_make(call: Call) -> None:
     for setting in settings:
         name, _, value = setting.partition("=")
         assert value and any(re.search(rf"\b{name}\b", text) for text in known.values()), f"{call}: nothing reads {name}"
-    subprocess.run(["make", "-n", *call.words[1:]], cwd=ROOT / call.folder, check=True, capture_output=True)
+    make("-n", *call.words[1:], folder=call.folder)
+
+
+class Options(argparse.ArgumentParser):
+    """The options that the documents use; another one is a mistake, or to be added where they are read."""
+
+    def error(self, message: str):
+        raise AssertionError(f"{self.prog}: {message}")
 
 
 def check_cargo(call: Call) -> None:
     """Nothing is built for it: the target has to be there, with its features, and a name has to be that of one of its tests."""
-    cargo = argparse.ArgumentParser(exit_on_error=False)
+    cargo = Options(f"{call}")
     cargo.add_argument("verb", choices=["test"])
     cargo.add_argument("--locked", action="store_true")
     cargo.add_argument("--features", default="")
     cargo.add_argument("--test", required=True)
     cargo.add_argument("name", nargs="?", default="")
-    asked = cargo.parse_args(call.words[1:])
+    asked = cargo.parse_intermixed_args(call.words[1:])
     metadata = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
     listed = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True)
     (package,) = json.loads(listed.stdout)["packages"]

@@ -1,7 +1,6 @@
 """Proves that what the documents show as text is what is printed, or what is there."""
 
 import re
-import subprocess
 
 import pytest
 
@@ -10,6 +9,7 @@ import stack
 from harness.documents import Block, blocks, document, documents
 from harness.paths import ROOT
 from placed import said, shipped
+from shell import make
 
 TEXTS = blocks("text")
 REFUSAL = re.compile(r"configuration refused: (?P<section>\w+)\.(?P<key>\w+): (?P<written>\S+) is out of range; .*\n")
@@ -79,7 +79,7 @@ def test_make_run_prints_what_is_shown(block):
 
 @pytest.mark.parametrize("block", of(is_printed_by_test), ids=str)
 def test_make_test_ends_with_what_is_shown(block):
-    recipe = subprocess.run(["make", "-n", "test"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    recipe = make("-n", "test").splitlines()[-1]
     (printed,) = re.findall(r'^echo "(.* )\$\(.*\)"$', recipe)
     (version,) = re.findall(r"^export ENVOY_VERSION \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert block.text == f"{printed}{version}\n"
