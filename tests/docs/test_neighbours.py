@@ -124,7 +124,10 @@ def test_typescript_can_be_parsed():
     for block in of(is_typescript):
         for half in halves(block):
             assert complaints(half) == "", f"{block}: {complaints(half)}\n{half}"
-            assert complaints(half.replace("(", "", 1)), f"{block}: a parenthesis that is missing is not noticed"
+
+
+def test_mistake_in_typescript_is_found():
+    assert complaints("const answer = await fetch('/api/personalize';")
 
 
 def test_python_can_be_parsed():

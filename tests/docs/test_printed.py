@@ -1,6 +1,9 @@
 """Proves that what the documents show as text is what is printed, or what is there."""
 
+import functools
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -54,17 +57,19 @@ KINDS = [is_drawing, is_refusal, is_way, is_generated, is_printed_by_run, is_pri
 
 
 @pytest.mark.parametrize("block", of(is_refusal), ids=str)
-def test_refusal_is_what_envoy_logs(tmp_path, block):
+def test_refusal_is_what_envoy_logs(block):
     shown = REFUSAL.fullmatch(block.text)
     assert shown, f"{block} is not written like a refusal"
-    assert block.text.strip() in refusal(tmp_path, shown["section"], shown["key"], shown["written"]).splitlines()
+    assert block.text.strip() in refusal(shown["section"], shown["key"], shown["written"]).splitlines()
 
 
-def refusal(folder, section: str, key: str, written: str) -> str:
+@functools.cache
+def refusal(section: str, key: str, written: str) -> str:
     """What the filter says when this is configured, without what Envoy puts before it."""
     config = shipped()
     stack.plugin(config)[section][key] = written
-    taken, log = said(config["static_resources"]["listeners"], folder)
+    with tempfile.TemporaryDirectory() as folder:
+        taken, log = said(config["static_resources"]["listeners"], Path(folder))
     assert not taken
     return "\n".join(line[line.index("configuration refused: ") :] for line in log.splitlines() if "configuration refused: " in line)
 
