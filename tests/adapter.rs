@@ -98,6 +98,20 @@ fn response_of_a_cached_request_costs_two_host_calls_and_the_one_of_another_none
 }
 
 #[test]
+fn new_session_costs_thirty_two_host_calls() {
+    assert!(start_on(unusual(|host| host.log_level = LogLevel::Warn), &minimal()));
+    turn();
+    host(|host| host.calls.clear());
+    let id = request(get("/api/x").cookie("sid=abc"));
+    turn();
+    grant();
+    assert_eq!(stream(id).state, StreamState::Passed);
+    end(id);
+    let calls = host(|host| host.calls.clone());
+    assert_eq!(calls.len(), 32, "{calls:?}");
+}
+
+#[test]
 fn envoy_is_told_what_was_decided_on_each_request() {
     assert!(start(&minimal()));
     let told = |id| stream(id).filter_state.into_iter().collect::<Vec<_>>();
