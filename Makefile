@@ -19,12 +19,12 @@ python := target/tools/venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test smoke soak wasm envoy command bench fuzz lint image release help
-.PHONY: quick-lint python python-test demo-auth frontends chromium h2load prometheus package-needs release-check bench-needs
+.PHONY: quick-lint python python-test demo-auth frontends chromium h2load curl prometheus package-needs release-check bench-needs
 
 run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth service, backend, page; Ctrl-C ends it
 	@$(python) envoy/demo/run.py
 
-test: quick-lint wasm envoy command python-test demo-auth frontends chromium h2load prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, browsers, packages
+test: quick-lint wasm envoy command python-test demo-auth frontends chromium h2load curl prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, browsers, packages
 	cargo test --locked --features cli
 	$(python) -m pytest -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
@@ -83,6 +83,9 @@ chromium:
 
 h2load:
 	@.make/h2load.sh
+
+curl:
+	@.make/curl.sh
 
 prometheus:
 	@.make/prometheus.sh
