@@ -99,7 +99,7 @@ fn response_of_a_cached_request_costs_two_host_calls_and_the_one_of_another_none
 
 #[test]
 fn new_session_costs_thirty_two_host_calls() {
-    assert!(start_on(unusual(|host| host.log_level = LogLevel::Warn), &minimal()));
+    assert!(start(&minimal()));
     turn();
     host(|host| host.calls.clear());
     let id = request(get("/api/x").cookie("sid=abc"));
@@ -107,7 +107,10 @@ fn new_session_costs_thirty_two_host_calls() {
     grant();
     assert_eq!(stream(id).state, StreamState::Passed);
     end(id);
-    let calls = host(|host| host.calls.clone());
+    // The level of the log belongs to the process, which the tests beside this one share: whether a
+    // line for debugging is written here is up to them, and in Envoy to `--log-level`.
+    let mut calls = host(|host| host.calls.clone());
+    calls.retain(|call| *call != "proxy_log");
     assert_eq!(calls.len(), 32, "{calls:?}");
 }
 
