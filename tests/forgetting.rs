@@ -226,6 +226,20 @@ fn backend_that_does_not_want_a_token_has_the_session_exchanged_once_more_and_no
 }
 
 #[test]
+fn token_the_backend_does_not_want_from_any_worker_is_exchanged_once_for_all() {
+    let ([mut first, mut second], _) = two_workers(&minimal());
+    let streams = [first.request(head()), second.request(head())];
+    first.respond(streams[0], &Reply::json(401, &json!({})));
+    let renewed = Reply::token(&token_at(&first));
+    assert_ne!(first.exchange(head(), &renewed), Fate::Answered(401));
+    second.respond(streams[1], &Reply::json(401, &json!({})));
+    for world in [&mut first, &mut second] {
+        assert_eq!(ask(world), passed(&token_at(world)));
+        assert_eq!(world.callouts().len(), 0);
+    }
+}
+
+#[test]
 fn response_401_to_a_request_without_a_session_token_forgets_nothing() {
     let config = minimal_with("/credentials", json!([{"bearer": {}}, {"session_cookie": {"names": ["sid"]}}]));
     let (mut world, token) = known(&config);

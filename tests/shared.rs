@@ -158,6 +158,33 @@ fn exchange_made_after_a_sign_out_counts_as_such_although_its_worker_was_not_run
 }
 
 #[test]
+fn worker_that_learns_of_a_sign_out_late_leaves_the_token_that_was_asked_for_after_it() {
+    let [mut first, mut second, mut late] = workers(&Rc::default(), &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    assert_eq!(ask(&mut late), passed(&token()));
+    sign_out(&mut first, "sid=abc");
+    assert_eq!(second.exchange(head(), &Reply::token(&token())), passed(&token()));
+    late.catch_up();
+    for world in [&mut first, &mut late] {
+        assert_eq!(ask(world), passed(&token()));
+    }
+}
+
+#[test]
+fn token_of_a_log_that_was_lost_is_neither_used_nor_kept() {
+    let shared: Rc<SharedMemory> = Rc::default();
+    let [mut first, mut second] = workers(&shared, &minimal());
+    (0..3).for_each(|i| sign_out(&mut first, &format!("sid=other-{i}")));
+    first.exchange(head(), &Reply::token(&token()));
+    let (name, slots) = shared.all().into_iter().find(|(name, _)| name.contains("tokens")).unwrap();
+    shared.overwrite("session-bearer sign-outs", b"");
+    sign_out(&mut second, "sid=abc");
+    assert!(!shared.all()[&name].windows(token().len()).any(|part| part == token().as_bytes()));
+    shared.overwrite(&name, &slots);
+    assert_eq!(ask(&mut second), Fate::Waiting);
+}
+
+#[test]
 fn session_the_auth_service_ended_is_taken_from_the_other_workers() {
     let [mut first, mut second] = workers(&Rc::default(), &minimal());
     first.exchange(head(), &Reply::token(&token()));
@@ -245,9 +272,10 @@ fn entry_is_found_by_its_session_its_fingerprint_and_while_it_is_of_use_only() {
     assert!(found(&level, key(0), START.minus(SECOND)).is_none(), "the clock stepped back");
     assert!(found(&level, key(0), START.plus(SECOND * 119)).is_some(), "it may serve while nobody can be asked");
     assert!(found(&level, key(0), START.plus(SECOND * 120)).is_none());
-    level.forget(&key(4));
+    level.forget(&key(4), |_| true);
+    level.forget(&key(0), |asked_after| asked_after != 3);
     assert!(found(&level, key(0), START).is_some());
-    level.forget(&key(0));
+    level.forget(&key(0), |asked_after| asked_after == 3);
     assert!(found(&level, key(0), START).is_none());
 }
 

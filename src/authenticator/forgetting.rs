@@ -6,7 +6,7 @@ use crate::flight::StreamId;
 use crate::request::Field;
 use crate::session::SessionKey;
 use crate::set_cookie::{SetCookie, lines};
-use crate::shared::sign_outs::News;
+use crate::shared::sign_outs::{News, Number};
 use crate::stats::Counter;
 use crate::streams::{Ended, Passed, Watch};
 use crate::time::UnixTime;
@@ -77,10 +77,16 @@ impl Authenticator {
     }
 
     /// The backend does not accept a session's token. It may accept a new one, so the session is asked for
-    /// again; but once only, or a backend that accepts none would have it asked for without end.
+    /// again; but once only, or a backend that accepts none would have it asked for without end. Where another worker
+    /// had the same answer, it has seen to that.
     fn dispute(&mut self, session: SessionKey, now: UnixTime) {
-        if !self.disputed.contains(&session, now) {
-            self.disputed.insert(session, now);
+        if self.disputed.contains(&session, now) {
+            return;
+        }
+        self.disputed.insert(session, now);
+        let known = self.sign_outs.seen();
+        self.catch_up();
+        if !self.sign_outs.ended_since(&session, known) {
             self.stats.count(Counter::ForgottenUpstream401);
             self.forget(&[session]);
         }
@@ -106,7 +112,10 @@ impl Authenticator {
             self.catch_up();
         } else {
             self.stats.count(Counter::ForgottenHereOnly);
-            sessions.iter().for_each(|session| self.forget_here(session));
+            for session in sessions {
+                self.forget_here(session);
+                self.unshare(session, |_| true);
+            }
         }
     }
 
@@ -121,7 +130,12 @@ impl Authenticator {
     /// Forgets what other workers have learned to have ended.
     pub fn catch_up(&mut self) {
         match self.sign_outs.news() {
-            News::Sessions(ended) => ended.iter().for_each(|session| self.forget_here(session)),
+            News::Sessions(ended) => {
+                for session in &ended {
+                    self.forget_here(session);
+                    self.unshare(session, |asked_after| self.sign_outs.ended_since(session, asked_after));
+                }
+            }
             News::Any => {
                 self.cache.clear();
                 self.refusals.clear();
@@ -130,14 +144,18 @@ impl Authenticator {
         }
     }
 
-    /// Forgets one session, and outdates what is being asked about it. The shared level is cleared by every
-    /// worker: one of them may have put the session there while another took it out.
+    /// Forgets one session, and outdates what is being asked about it.
     fn forget_here(&mut self, session: &SessionKey) {
         self.cache.remove(session);
         self.refusals.remove(session);
         self.flights.outdate(session);
+    }
+
+    /// Takes a session out of the shared level, unless it was asked for since it ended. Every worker does so: one of
+    /// them may have put the session there while another took it out.
+    fn unshare(&self, session: &SessionKey, ended_since: impl Fn(Number) -> bool) {
         if let Some(shared) = &self.shared {
-            shared.forget(session);
+            shared.forget(session, ended_since);
         }
     }
 }

@@ -70,8 +70,12 @@ impl SignOuts {
         news
     }
 
-    /// Whether a session ended after the entry `number`, as far as the log goes back.
+    /// Whether a session ended after the entry `number`, as far as the log goes back. A number that is yet to come
+    /// is of a log that was lost, and any session may have ended since.
     pub fn ended_since(&self, session: &SessionKey, number: Number) -> bool {
+        if number > self.seen {
+            return true;
+        }
         let newer = usize::try_from(self.seen.saturating_sub(number)).unwrap_or(usize::MAX);
         self.recent.iter().rev().take(newer).any(|ended| ended == session)
     }

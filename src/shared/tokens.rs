@@ -84,12 +84,13 @@ impl SharedTokens {
         });
     }
 
-    /// Takes a session out, whoever shared it.
-    pub fn forget(&self, session: &SessionKey) {
+    /// Takes a session out, whoever shared it, if it has `ended_since` the sign-out it was asked for after.
+    pub fn forget(&self, session: &SessionKey, ended_since: impl Fn(Number) -> bool) {
         update(&*self.data, &self.name(session), |set| {
             let mut slots = read(set);
-            let found = slots.iter().any(|slot| slot.session == *session);
-            slots.retain(|slot| slot.session != *session);
+            let ended = |slot: &Slot<'_>| slot.session == *session && ended_since(slot.asked_after);
+            let found = slots.iter().any(ended);
+            slots.retain(|slot| !ended(slot));
             found.then(|| write(&slots))
         });
     }
