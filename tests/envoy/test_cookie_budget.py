@@ -7,6 +7,7 @@ import pytest
 
 from harness.bootstrap import connection_manager
 from harness.client import Answer, Client, head
+from harness.envoy import Envoy
 from harness.http2_connection import Http2Connection
 from harness.problem import assert_anonymous, assert_problem
 
@@ -173,13 +174,25 @@ def limited(start_envoy):
 def test_jar_just_below_envoys_limit_works_and_one_above_is_refused_by_envoy(auth, backend, limited, target, filling, sent):
     session, client = auth.sign_in(), limited.client()
     below, above = ((filling * size)[:size].rstrip("; ") or filling * size for size in (60_000, 61_600))
-    upstream = ask(client, target(), [session.cookie, below], sent).upstream
-    assert upstream.values("authorization") == [session.bearer]
-    assert upstream.values("cookie") == ([] if filling == ";" else [below])
-    refused = target()
-    assert too_large(client, refused, [("cookie", f"{session.cookie}; {above}")], sent)
-    assert backend.requests(refused) == []
+    assert_served(ask(client, target(), [session.cookie, below], sent), session, [] if filling == ";" else [below])
+    path, jar = target(), [session.cookie, above]
+    if too_large(client, path, [("cookie", "; ".join(jar))], sent):
+        assert backend.requests(path) == []
+    else:
+        assert sent == "http2" and not counts_cookies(limited)
+        assert_served(ask(client, path, jar, sent), session, [] if filling == ";" else [above])
     assert limited.failures() == []
+
+
+def assert_served(answer: Answer, session, neighbours: list[str]) -> None:
+    assert answer.upstream.values("authorization") == [session.bearer]
+    assert answer.upstream.values("cookie") == neighbours
+
+
+def counts_cookies(envoy: Envoy) -> bool:
+    """Before 1.36.7, 1.37.3 and 1.38.1 Envoy does not hold cookies to its limits in HTTP/2 (CVE-2026-47774), but for some that come in one line."""
+    first = {36: (1, 36, 7), 37: (1, 37, 3)}
+    return envoy.version >= first.get(envoy.version[1], (1, 38, 1))
 
 
 def too_large(client: Client, path: str, fields: list[tuple[str, str]], sent: str) -> bool:
@@ -202,12 +215,10 @@ CRUMBS = {
 
 @pytest.mark.parametrize("crumbs", CRUMBS)
 def test_crumbs_are_refused_by_envoy_or_answered_as_one_jar(auth, backend, limited, target, crumbs):
-    """Envoys before 1.36.7, 1.37.3 and 1.38.1 count neither the crumbs nor their bytes (CVE-2026-47774)."""
     session, client, path = auth.sign_in(), limited.client(), target()
     if crumbs != "few" and too_large(client, path, [("cookie", crumb) for crumb in [session.cookie, *CRUMBS[crumbs]]], "crumbs"):
         assert backend.requests(path) == []
     else:
-        upstream = ask(client, path, [session.cookie, *CRUMBS[crumbs]], "crumbs").upstream
-        assert upstream.values("authorization") == [session.bearer]
-        assert upstream.values("cookie") == ["; ".join(CRUMBS[crumbs])]
+        assert crumbs == "few" or not counts_cookies(limited)
+        assert_served(ask(client, path, [session.cookie, *CRUMBS[crumbs]], "crumbs"), session, ["; ".join(CRUMBS[crumbs])])
     assert limited.failures() == []

@@ -141,6 +141,12 @@ class Envoy:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """As in `(1, 40, 0)`."""
+        number = json.loads(self.admin("/server_info"))["version"].split("/")[1]
+        return tuple(int(part) for part in number.partition("-")[0].split("."))
+
     def memory(self) -> dict[str, int]:
         """What Envoy's allocator says of its heap, in bytes; the memory of the VMs is outside of it."""
         return {name: int(value) for name, value in json.loads(self.admin("/memory")).items()}
