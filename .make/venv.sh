@@ -5,9 +5,9 @@
 venv=target/tools/venv
 
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    need python3 "install Python 3.10 or newer"
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-        die "python3 is $(python3 -V 2>&1), and 3.10 or newer is needed"
+    need python3 "install Python 3.11 or newer"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "python3 is $(python3 -V 2>&1), and 3.11 or newer is needed"
     python3 -c 'import venv, ensurepip' 2>/dev/null ||
         die "python3 has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv)"
     rm -rf "$venv" target/tools/venv-*.stamp
