@@ -1,4 +1,4 @@
-"""For all tests that run real processes: their helpers on the path, and what Envoy logged beside a failure."""
+"""For all tests that run real processes: the scripted services, their helpers on the path, and what Envoy logged beside a failure."""
 
 import sys
 from pathlib import Path
@@ -29,3 +29,21 @@ def pytest_runtest_makereport(item, call):
             if tail := envoy.log_tail(before.get(envoy.directory, 0)):
                 report.sections.append((f"what {envoy.directory.name} logged, the end of it", tail))
     return report
+
+
+@pytest.fixture(scope="session")
+def auth():
+    from harness.auth_service import AuthService
+
+    service = AuthService()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="session")
+def backend():
+    from harness.echo_backend import EchoBackend
+
+    server = EchoBackend()
+    yield server
+    server.close()

@@ -8,18 +8,10 @@ import jwt
 import pytest
 
 from harness.bootstrap import point_cluster
-from harness.echo_backend import EchoBackend
 from harness.eventually import eventually
 from harness.presets import preset
 from smoke import Browser
 from stack import plugin
-
-
-@pytest.fixture(scope="module")
-def backend():
-    server = EchoBackend()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module", params=["better-auth", "better-auth with set-auth-jwt"])

@@ -1,41 +1,14 @@
-"""One scripted auth service and one echo backend for all tests, one Envoy for all that need no configuration of their own."""
+"""One Envoy for all tests that need no configuration of their own, and Envoys for those that do."""
 
 import contextlib
 import itertools
 
 import pytest
 
-from harness.auth_service import AuthService
 from harness.bootstrap import KEYS_CLUSTER, PLUGIN, add_cluster, bootstrap
-from harness.echo_backend import EchoBackend
-from harness.envoy import Envoy
+from harness.envoy import Envoy, stopped_at_the_end
 from harness.key_endpoint import KeyEndpoint
 from harness.visitor import Visitor
-
-
-@pytest.fixture(scope="session")
-def auth():
-    service = AuthService()
-    yield service
-    service.close()
-
-
-@pytest.fixture(scope="session")
-def backend():
-    server = EchoBackend()
-    yield server
-    server.close()
-
-
-@contextlib.contextmanager
-def stopped_at_the_end():
-    """A list of Envoys that are stopped in the end; none of their VMs may have failed by then."""
-    started: list[Envoy] = []
-    yield started
-    failures = [sign for envoy in started for sign in envoy.failures()]
-    for envoy in started:
-        envoy.stop()
-    assert not failures, "a VM of the filter failed:\n" + "\n".join(failures)
 
 
 @pytest.fixture(scope="session")

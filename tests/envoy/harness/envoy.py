@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -177,3 +178,14 @@ class Envoy:
         if created != self._created:
             signs.append(f"VMs created after the start: {created - self._created}")
         return signs + self.traps()
+
+
+@contextlib.contextmanager
+def stopped_at_the_end():
+    """A list of Envoys that are stopped in the end; none of their VMs may have failed by then."""
+    started: list[Envoy] = []
+    yield started
+    failures = [sign for envoy in started for sign in envoy.failures()]
+    for envoy in started:
+        envoy.stop()
+    assert not failures, "a VM of the filter failed:\n" + "\n".join(failures)
