@@ -26,7 +26,7 @@ run: wasm envoy python demo-auth ## Start the demo: Envoy with the filter, auth 
 
 test: quick-lint wasm envoy command python-test demo-auth frontends chromium h2load curl prometheus image package-needs ## Run every test: Rust, the module in a real Envoy, the demo, browsers, packages
 	cargo test --locked --features cli
-	$(python) -m pytest -o cache_dir=target/pytest tests
+	$(python) -m pytest -n 2 --dist loadfile -o cache_dir=target/pytest tests
 	@echo "make test: everything passed, with Envoy $$(target/tools/envoy --version | sed -nE 's|.*version: [^/]*/([^/]*)/.*|\1|p')"
 
 smoke: wasm envoy python demo-auth ## Bring the demo up, drive its main job once with a transcript, take it down
