@@ -9,12 +9,14 @@ mod fetching;
 mod forgetting;
 mod landing;
 mod outcome;
+mod repeats;
 mod sharing;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use self::outcome::{Bell, Failure, Outcome, ResponseEdits, Settled, Step};
+use self::repeats::Repeats;
 use self::sharing::fingerprint;
 use crate::cache::recent::Recent;
 use crate::cache::{Remembered, TokenCache};
@@ -55,6 +57,7 @@ pub struct Authenticator {
     shared: Option<SharedTokens>,
     fingerprint: Fingerprint,
     sign_outs: SignOuts,
+    repeats: Repeats,
     keys: Keys,
     verifier: Verifier,
     stats: Stats,
@@ -82,6 +85,7 @@ impl Authenticator {
             shared: SharedTokens::new(Rc::clone(&shared), config.shared_slots),
             fingerprint: fingerprint(&config, keys.set()),
             sign_outs: SignOuts::new(shared),
+            repeats: Repeats::default(),
             keys,
             verifier: Verifier::new(Rc::clone(&config.token_rules), signatures),
             stats: Stats::default(),
@@ -141,6 +145,9 @@ impl Authenticator {
         match credential {
             Err(denial) => self.deny(request, denial),
             Ok(Credential::None) => self.deny(request, Denial::NoCredential),
+            Ok(Credential::Session(cookie, _)) if !cookie.is_plausible() => {
+                self.deny(request, Denial::MalformedSession)
+            }
             Ok(Credential::Token(token)) => self.decide_on_token(request, token, now),
             Ok(Credential::Session(cookie, companions)) => {
                 let callout =
@@ -160,13 +167,11 @@ impl Authenticator {
 
     /// What the response to a request may tell; `None` where there is no session it could be about.
     fn watch(&self, head: &RequestHead<'_>, sessions: &[Pair<'_>]) -> Option<Watch> {
-        let (first, others) = sessions.split_first()?;
-        if self.config.exchange.is_none() || !first.is_plausible() {
-            return None;
-        }
-        let session = self.session_keys.key(*first);
-        let others = others.iter().map(|cookie| self.session_keys.key(*cookie)).collect();
-        Some(Watch { session, others, signs_out: self.config.signs_out(head), authorised: false })
+        self.config.exchange.as_ref()?;
+        let mut keys =
+            sessions.iter().filter(|cookie| cookie.is_plausible()).map(|cookie| self.session_keys.key(*cookie));
+        let (session, others) = (keys.next()?, keys.collect());
+        Some(Watch { session, others, signs_out: self.config.signs_out(head), authorised: false, known: 0 })
     }
 
     /// A session cookie: known, or to be exchanged. A known session is never made to wait for an auth
@@ -283,6 +288,8 @@ impl Authenticator {
         let Waiter { stream, credential, stripped, watch, .. } = request;
         let state = FilterState { outcome: counter, credential, subject: token.subject().cloned() };
         let end = self.config.ends_with_token.then(|| token.expires());
+        let known = self.sign_outs.seen();
+        let watch = watch.map(|watch| Watch { known, ..watch });
         match stripped.with_token(token, now) {
             Ok(edits) => {
                 self.stats.count(counter);

@@ -86,10 +86,14 @@ impl CookieNames {
         Ok((Jar { sessions, companions, token }, rest))
     }
 
-    /// The session cookies of a request, each value once, also where they contradict each other.
+    /// The session cookies of a request that can be ones, each value once, also where they contradict each other.
     pub fn sessions_in<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Vec<Pair<'a>> {
         let mut sessions: Vec<Pair<'a>> = Vec::new();
-        for pair in fields.flat_map(segments).filter_map(Pair::parse).filter(|pair| self.is_session(pair.name)) {
+        for pair in fields
+            .flat_map(segments)
+            .filter_map(Pair::parse)
+            .filter(|pair| self.is_session(pair.name) && pair.is_plausible())
+        {
             if sessions.len() < MAX_SESSIONS && !sessions.contains(&pair) {
                 sessions.push(pair);
             }

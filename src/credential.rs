@@ -72,7 +72,10 @@ impl Credentials {
                 let credential = Ok(credential.unwrap_or(Credential::None));
                 Carried { credential, kind, sessions: jar.sessions().to_vec(), rest }
             }
-            Err(denial) => Carried { credential: Err(denial), kind: None, sessions: Vec::new(), rest },
+            Err(denial) => {
+                let sessions = self.cookies.sessions_in(head.values("cookie"));
+                Carried { credential: Err(denial), kind: None, sessions, rest }
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::flight::StreamId;
 use crate::session::SessionKey;
+use crate::shared::sign_outs::Number;
 use crate::time::UnixTime;
 
 /// What the response to a request may tell about its session.
@@ -20,6 +21,8 @@ pub struct Watch {
     pub signs_out: bool,
     /// Whether it was let through with that session's token.
     pub authorised: bool,
+    /// The last sign-out that was known then.
+    pub known: Number,
 }
 
 impl Watch {

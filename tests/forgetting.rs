@@ -144,6 +144,90 @@ fn client_that_leaves_before_the_answer_to_its_sign_out_is_signed_out() {
 }
 
 #[test]
+fn sign_out_whose_client_left_holds_although_the_auth_service_is_done_with_it_later() {
+    for shared_slots in [1024, 0] {
+        let ([mut first, mut second], _) = two_workers(&minimal_with("/cache/shared_slots", json!(shared_slots)));
+        let stream = first.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+        first.hang_up(stream);
+        second.catch_up();
+        // The auth service says what is true until it is done.
+        let token = token_at(&second);
+        assert_eq!(second.exchange(head(), &Reply::token(&token)), passed(&token));
+        first.ticks(2);
+        second.ticks(2);
+        assert_eq!([ask(&mut first), ask(&mut second)], [Fate::Waiting, Fate::Waiting], "{shared_slots} slots");
+    }
+}
+
+#[test]
+fn sign_out_whose_client_left_is_not_repeated_for_ever() {
+    let (mut world, _) = known(&minimal());
+    let stream = world.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    world.hang_up(stream);
+    world.ticks(15);
+    let token = token_at(&world);
+    assert_eq!(world.exchange(head(), &Reply::token(&token)), passed(&token));
+    world.ticks(2);
+    assert_eq!(ask(&mut world), passed(&token));
+}
+
+#[test]
+fn sign_outs_of_made_up_sessions_are_told_once() {
+    let ([mut first, mut second], _) = two_workers(&minimal());
+    for i in 0..100 {
+        let stream = first.request(request("POST", "/api/auth/sign-out").cookie(format!("sid=made-up-{i}")));
+        first.hang_up(stream);
+    }
+    second.catch_up();
+    first.ticks(14);
+    assert_ne!(ask(&mut second), Fate::Waiting, "the log was not filled");
+}
+
+#[test]
+fn sign_out_holds_although_a_cookie_that_can_be_no_session_comes_first() {
+    for cookies in ["sid=; old-sid=abc", "sid=\"x\"; old-sid=abc", "sid=\"x\"; sid=abc", "sid=; sid=abc"] {
+        let session = if cookies.contains("old-sid") { "old-sid=abc" } else { "sid=abc" };
+        let mut world = World::new();
+        let token = token_at(&world);
+        assert_eq!(world.exchange(get("/api/x").cookie(session), &Reply::token(&token)), passed(&token));
+        let stream = world.request(request("POST", "/api/auth/sign-out").cookie(cookies));
+        world.respond(stream, &ok());
+        let stream = world.request(get("/api/x").cookie(session));
+        assert_eq!(world.fate(stream), Fate::Waiting, "{cookies}");
+    }
+}
+
+#[test]
+fn response_that_has_the_browser_clear_its_cookies_ends_the_session() {
+    for (value, ends) in [
+        ("\"cookies\"", true),
+        ("\"cache\", \"cookies\"", true),
+        ("\"*\"", true),
+        ("\"storage\"", false),
+        ("cookies", false),
+    ] {
+        let (mut world, token) = known(&minimal());
+        let stream = world.request(request("POST", "/api/auth/bye").cookie("sid=abc"));
+        world.respond(stream, &ok().with("clear-site-data", value));
+        assert_eq!(ask(&mut world), if ends { Fate::Waiting } else { passed(&token) }, "{value}");
+    }
+}
+
+#[test]
+fn sign_out_the_others_could_not_be_told_of_is_told_at_the_next_tick() {
+    let ([mut first, mut second], shared) = two_workers(&minimal());
+    shared.contended.set(true);
+    let stream = first.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    first.respond(stream, &ok());
+    assert_eq!(ask(&mut first), Fate::Waiting);
+    assert_eq!(first.count(Counter::ForgottenHereOnly), 1);
+    shared.contended.set(false);
+    first.ticks(1);
+    second.catch_up();
+    assert_eq!(ask(&mut second), Fate::Waiting);
+}
+
+#[test]
 fn exchange_under_way_cannot_bring_back_a_session_that_ended_meanwhile() {
     let mut world = World::new();
     let waits = world.request(head());
@@ -237,6 +321,32 @@ fn token_the_backend_does_not_want_from_any_worker_is_exchanged_once_for_all() {
         assert_eq!(ask(world), passed(&token_at(world)));
         assert_eq!(world.callouts().len(), 0);
     }
+}
+
+#[test]
+fn worker_that_was_rung_before_its_own_401_takes_the_new_token_over_too() {
+    let ([mut first, mut second], _) = two_workers(&minimal());
+    let streams = [first.request(head()), second.request(head())];
+    first.respond(streams[0], &Reply::json(401, &json!({})));
+    second.catch_up();
+    let renewed = Reply::token(&token_at(&first));
+    assert_ne!(first.exchange(head(), &renewed), Fate::Answered(401));
+    second.respond(streams[1], &Reply::json(401, &json!({})));
+    for world in [&mut first, &mut second] {
+        world.catch_up();
+        assert_eq!(ask(world), passed(&token_at(world)));
+        assert_eq!(world.callouts().len(), 0);
+    }
+}
+
+#[test]
+fn token_the_backend_does_not_want_is_kept_while_no_other_can_be_had() {
+    let (mut world, token) = known(&minimal_with("/exchange/retries", json!(0)));
+    world.pass(SECOND * 55);
+    let stream = world.request(head());
+    world.answer(&Reply::reset());
+    world.respond(stream, &Reply::json(401, &json!({})));
+    assert_eq!(ask(&mut world), passed(&token));
 }
 
 #[test]

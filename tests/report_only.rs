@@ -105,3 +105,12 @@ fn backend_that_refuses_what_was_let_through_disputes_no_session() {
     world.respond(stream, &Reply::json(401, &json!({})));
     assert_eq!(world.count(Counter::ForgottenUpstream401), 0);
 }
+
+#[test]
+fn sign_out_of_a_request_whose_cookies_contradict_each_other_is_noticed() {
+    let (mut world, _) = known(&minimal_with("/report_only", json!(true)));
+    let bye = request("POST", "/api/bye").cookie("sid=abc; sid=tossed").with("sec-fetch-site", "same-origin");
+    let stream = world.request(bye);
+    world.respond(stream, &Reply::json(200, &json!({})).with("set-cookie", "sid=; Max-Age=0"));
+    assert_eq!(ask(&mut world), Fate::Waiting);
+}

@@ -185,6 +185,44 @@ fn token_of_a_log_that_was_lost_is_neither_used_nor_kept() {
 }
 
 #[test]
+fn session_that_ended_on_a_worker_whose_log_was_lost_does_not_come_back() {
+    let shared: Rc<SharedMemory> = Rc::default();
+    let [mut first, mut second] = workers(&shared, &minimal());
+    (0..3).for_each(|i| sign_out(&mut first, &format!("sid=other-{i}")));
+    second.catch_up();
+    first.exchange(head(), &Reply::token(&token()));
+    shared.overwrite("session-bearer sign-outs", b"");
+    sign_out(&mut first, "sid=abc");
+    second.catch_up();
+    (0..3).for_each(|i| sign_out(&mut second, &format!("sid=more-{i}")));
+    assert_eq!([ask(&mut first), ask(&mut second)], [Fate::Waiting, Fate::Waiting]);
+}
+
+#[test]
+fn session_that_ended_among_more_than_the_log_holds_does_not_come_back() {
+    let [mut first, mut second] = workers(&Rc::default(), &minimal());
+    first.exchange(head(), &Reply::token(&token()));
+    (0..=CAPACITY).for_each(|i| sign_out(&mut second, &format!("sid=before-{i}")));
+    sign_out(&mut first, "sid=abc");
+    (0..=CAPACITY).for_each(|i| sign_out(&mut first, &format!("sid=after-{i}")));
+    second.ticks(2);
+    assert_eq!([ask(&mut first), ask(&mut second)], [Fate::Waiting, Fate::Waiting]);
+}
+
+#[test]
+fn no_of_the_auth_service_reaches_workers_whose_exchange_was_under_way_as_well() {
+    let [mut first, mut second] = workers(&Rc::default(), &minimal());
+    first.request(head());
+    let asked_later = second.request(head());
+    first.answer(&Reply::token(&token()));
+    second.answer(&Reply::json(401, &json!({})));
+    assert_eq!(second.fate(asked_later), Fate::Answered(401));
+    first.ticks(6);
+    second.ticks(6);
+    assert_eq!([ask(&mut first), ask(&mut second)], [Fate::Waiting, Fate::Waiting]);
+}
+
+#[test]
 fn session_the_auth_service_ended_is_taken_from_the_other_workers() {
     let [mut first, mut second] = workers(&Rc::default(), &minimal());
     first.exchange(head(), &Reply::token(&token()));

@@ -7,6 +7,7 @@ use crate::request::Field;
 use crate::session::SessionKey;
 use crate::set_cookie::{SetCookie, lines};
 use crate::shared::sign_outs::{News, Number};
+use crate::shared::tokens::SharedTokens;
 use crate::stats::Counter;
 use crate::streams::{Ended, Passed, Watch};
 use crate::time::UnixTime;
@@ -49,7 +50,7 @@ impl Authenticator {
             self.stats.count(Counter::ForgottenSignedOut);
             self.forget(&ended);
         } else if watch.authorised && status(fields) == Some(401) {
-            self.dispute(watch.session, now());
+            self.dispute(watch.session, watch.known, now());
         }
     }
 
@@ -57,6 +58,7 @@ impl Authenticator {
     /// its path signs out; and the one a new cookie names, which may have been known to be none.
     fn sessions_ended_by(&mut self, watch: &Watch, fields: &[Field], now: &impl Fn() -> UnixTime) -> Vec<SessionKey> {
         let mut ends = watch.signs_out && status(fields).is_some_and(|status| (200..400).contains(&status));
+        ends |= clears_cookies(fields);
         let mut ended = Vec::new();
         for set in lines(fields).take(MAX_LINES).filter_map(SetCookie::parse) {
             if !self.config.credentials.cookies.is_session(set.pair.name) {
@@ -78,13 +80,13 @@ impl Authenticator {
 
     /// The backend does not accept a session's token. It may accept a new one, so the session is asked for
     /// again; but once only, or a backend that accepts none would have it asked for without end. Where another worker
-    /// had the same answer, it has seen to that.
-    fn dispute(&mut self, session: SessionKey, now: UnixTime) {
-        if self.disputed.contains(&session, now) {
+    /// had the same answer since the `known` sign-out, it has seen to that; and there is no new one while the auth service
+    /// cannot be asked.
+    fn dispute(&mut self, session: SessionKey, known: Number, now: UnixTime) {
+        if self.disputed.contains(&session, now) || self.health.is_failing() {
             return;
         }
         self.disputed.insert(session, now);
-        let known = self.sign_outs.seen();
         self.catch_up();
         if !self.sign_outs.ended_since(&session, known) {
             self.stats.count(Counter::ForgottenUpstream401);
@@ -99,7 +101,9 @@ impl Authenticator {
             // Its client left before the response came, which is how some pages sign out.
             Ended::Unanswered(watch) if watch.signs_out => {
                 self.stats.count(Counter::ForgottenSignedOut);
-                self.forget(&watch.sessions().collect::<Vec<_>>());
+                let sessions: Vec<SessionKey> = watch.sessions().collect();
+                self.forget(&sessions);
+                self.repeats.under_way(&sessions);
             }
             Ended::Unanswered(_) | Ended::Done => {}
         }
@@ -116,7 +120,26 @@ impl Authenticator {
                 self.forget_here(session);
                 self.unshare(session, |_| true);
             }
+            self.repeats.untold(sessions);
         }
+    }
+
+    /// A tick has passed: forgets what was learned anew of sessions whose sign-out was still under way, and tells the
+    /// others what they could not be told before. A session that nobody knows is not told of, or whoever makes cookies
+    /// up could fill the log.
+    pub(super) fn repeat_sign_outs(&mut self, now: UnixTime) {
+        let mut again = self.repeats.tick();
+        again.retain(|session| self.shared.is_none() || self.is_known(session, now));
+        again.extend(self.repeats.take_untold());
+        if !again.is_empty() {
+            self.forget(&again);
+        }
+    }
+
+    /// Whether a session is known here or in the shared level.
+    pub(super) fn is_known(&self, session: &SessionKey, now: UnixTime) -> bool {
+        let is_shared = |shared: &SharedTokens| shared.find(session, &self.fingerprint, now).is_some();
+        self.cache.fresh_until(session).is_some() || self.shared.as_ref().is_some_and(is_shared)
     }
 
     /// Somebody rang: a session may have ended on another worker. Where a callout is to be made, that is looked at next
@@ -140,6 +163,9 @@ impl Authenticator {
                 self.cache.clear();
                 self.refusals.clear();
                 self.flights.outdate_all();
+                for session in self.sign_outs.recent() {
+                    self.unshare(session, |asked_after| self.sign_outs.ended_since(session, asked_after));
+                }
             }
         }
     }
@@ -162,6 +188,13 @@ impl Authenticator {
 
 fn says_how_to_cache(fields: &[Field]) -> bool {
     fields.iter().any(|(name, value)| name == "cache-control" && !value.trim_ascii().is_empty())
+}
+
+/// Whether `Clear-Site-Data` has the browser remove its cookies (W3C Clear Site Data §3.1).
+fn clears_cookies(fields: &[Field]) -> bool {
+    let directives =
+        fields.iter().filter(|(name, _)| name == "clear-site-data").flat_map(|(_, v)| v.split(|&b| b == b','));
+    directives.map(<[u8]>::trim_ascii).any(|directive| matches!(directive, b"\"cookies\"" | b"\"*\""))
 }
 
 fn status(fields: &[Field]) -> Option<u16> {

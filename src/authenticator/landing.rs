@@ -88,6 +88,7 @@ impl Authenticator {
         }
         self.health.tick();
         self.catch_up();
+        self.repeat_sign_outs(now);
         let mut all = Outcome { close: self.streams.overdue(now), ..Outcome::default() };
         self.stats.add(Counter::StreamsClosed, all.close.len());
         for flight in self.flights.overdue() {
@@ -142,7 +143,7 @@ impl Authenticator {
     fn land_refused(&mut self, flight: FlightId, now: UnixTime) -> Outcome {
         self.stats.count(Counter::ExchangeNoSession);
         let Some(session) = self.flights.get(flight).map(|flight| flight.session) else { return Outcome::default() };
-        if self.cache.remove(&session) {
+        if self.is_known(&session, now) {
             // Other workers may remember it still.
             self.forget(&[session]);
         }

@@ -27,7 +27,7 @@ impl Authenticator {
             return None;
         }
         self.catch_up();
-        if self.sign_outs.ended_since(session, found.asked_after) {
+        if self.repeats.is_untold(session) || self.sign_outs.ended_since(session, found.asked_after) {
             return None;
         }
         let token = self.verify(found.token.expose(), now).ok()?;

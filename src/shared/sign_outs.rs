@@ -49,6 +49,11 @@ impl SignOuts {
         self.seen
     }
 
+    /// The end of the log as it was read last.
+    pub fn recent(&self) -> &[SessionKey] {
+        &self.recent
+    }
+
     /// Adds sessions that ended; they are among one's own news next. Answers whether the others will learn
     /// of them.
     pub fn tell(&self, sessions: &[SessionKey]) -> bool {

@@ -225,6 +225,40 @@ def test_client_that_hangs_up_before_the_response_is_signed_out_all_the_same(bac
         gate.open()
 
 
+def test_client_that_hangs_up_before_the_auth_service_is_done_is_signed_out_once_it_is(auth, backend, crowd, target):
+    session, path, gate = auth.sign_in(), target("/off/sign-out?"), answers.Gate()
+    assert_served(ask(crowd, session), session)
+    backend.script(path, gate.before(answers.status(200)))
+    with crowd.client.open() as connection:
+        connection.send(head(path, ("cookie", session.cookie.encode()), OWN_PAGE, ("content-length", b"0"), method="POST"))
+        eventually(lambda: backend.requests(path), what="the sign-out at the backend")
+
+    def exchanged_again():
+        assert_served(ask(crowd, session), session)
+        return len(auth.calls(session)) > before
+
+    before = len(auth.calls(session))
+    eventually(exchanged_again, what="an exchange after the hang-up")
+    gate.open()
+    auth.script(session, answers.status(401))
+    assert_forgotten_everywhere(crowd, session, time.monotonic())
+
+
+@pytest.mark.parametrize("first", ["session=", 'session="x"'])
+def test_sign_out_holds_although_a_cookie_that_can_be_no_session_comes_first(crowd, session, first):
+    connection, jar = crowd.connections[0], f"{first}; {session.cookie}".encode()
+    fields = [("cookie", jar), OWN_PAGE, *answering(200, "session=; Max-Age=0"), ("content-length", b"0")]
+    connection.send(head("/off/sign-out", *fields, method="POST"))
+    assert connection.read().status == 200
+    assert_forgotten_everywhere(crowd, session, time.monotonic())
+
+
+def test_response_that_has_the_browser_clear_its_cookies_ends_the_session_on_every_worker(crowd, session):
+    fields = [("x-answer-status", b"200"), ("x-answer-header", b'clear-site-data:"cookies"')]
+    assert ask_on(crowd.connections[0], session, "/off/any", *fields).status == 200
+    assert_forgotten_everywhere(crowd, session, time.monotonic())
+
+
 def test_sign_out_that_is_a_sessions_first_request_ends_it(auth, crowd):
     session = auth.sign_in()
     auth.script(session, answers.token(session.token), answers.status(401))
