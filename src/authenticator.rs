@@ -207,7 +207,7 @@ impl Authenticator {
         if let Some(seconds) = self.health.pause() {
             return self.deny(request, Denial::Paused(seconds));
         }
-        if self.flights.has_room(&key, &request.policy) {
+        if self.flights.has_room(&key, request.policy.auth) {
             self.streams.wait(request.stream, key);
             self.flights.join(key, request, callout);
             return Step::Wait;
@@ -253,7 +253,8 @@ impl Authenticator {
                 self.admit(request, token, now, Counter::AllowedVerified)
             }
             Err(error) if error.needs_keys() && self.keys.want_newer() => {
-                if !self.flights.has_room(&key, &Policy::REQUIRED) {
+                // Whoever makes keys up must not take the room that is kept for sessions.
+                if !self.flights.has_room(&key, Auth::Optional) {
                     return self.deny(request, Denial::KeysUnavailable);
                 }
                 self.streams.wait(request.stream, key);

@@ -110,8 +110,8 @@ impl Flights {
     /// Whether a request can wait for the flight of `session`: fewer than [`MAX_WAITERS`] do, or a new
     /// flight would not be one too many. The last quarter of all flights is kept for requests that cannot do
     /// without.
-    pub fn has_room(&self, session: &SessionKey, policy: &Policy) -> bool {
-        let kept = if policy.auth == Auth::Required { 0 } else { self.max / 4 };
+    pub fn has_room(&self, session: &SessionKey, auth: Auth) -> bool {
+        let kept = if auth == Auth::Required { 0 } else { self.max / 4 };
         match self.by_session.get(session).and_then(|id| self.under_way.get(id)) {
             Some(flight) => flight.waiters.len() < MAX_WAITERS,
             None => self.under_way.len() < self.max.saturating_sub(kept),

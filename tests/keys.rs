@@ -102,6 +102,21 @@ fn requests_before_the_first_keys_wait_for_them() {
 }
 
 #[test]
+fn tokens_of_unknown_keys_leave_room_for_sessions() {
+    let mut config = endpoint_config();
+    set(&mut config, "/exchange/max_in_flight", json!(8));
+    let mut world = World::with(&config);
+    world.answer_fetch(&published(&[1]));
+    world.ticks(31);
+    let now = world.now;
+    let streams: Vec<_> = (2..12).map(|n| world.request(bearer(n, now))).collect();
+    let waiting = streams.into_iter().filter(|stream| world.fate(*stream) == Fate::Waiting);
+    assert_eq!(waiting.count(), 6);
+    let session = world.request(get("/api/x").cookie("sid=abc"));
+    assert_eq!(world.fate(session), Fate::Waiting);
+}
+
+#[test]
 fn garbage_does_not_wait_for_keys() {
     let mut world = world();
     let expired = bearer(1, world.now.minus(Duration::from_secs(2000)));
