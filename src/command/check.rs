@@ -6,6 +6,7 @@ mod filters;
 mod kubernetes;
 mod manager;
 mod secrets;
+mod switch;
 
 use std::fmt;
 use std::fs;
@@ -134,6 +135,7 @@ fn check_plugin(plugin: &Plugin<'_>, around: &Surroundings<'_>, env: bool, findi
         Home::Document => {}
         Home::Envoy { plugin, manager } => {
             envoy::check(plugin, configuration, around, findings);
+            switch::check(plugin, manager.map(|(manager, _)| manager), around, findings);
             if let Some((manager, number)) = manager {
                 filters::check(manager, number, configuration, findings);
                 manager::check(manager, configuration, findings);

@@ -106,7 +106,7 @@ fn search<'a>(node: &'a Node, manager: Option<(&'a Node, usize)>, found: &mut Ve
 }
 
 /// The `PluginConfig` of an HTTP filter, where the node is the typed configuration of one.
-fn plugin_config(node: &Node) -> Option<&Node> {
+pub fn plugin_config(node: &Node) -> Option<&Node> {
     let is_wasm = |name| node.get(name).and_then(Node::text).is_some_and(|text| text.ends_with(WASM));
     if is_wasm("@type") {
         node.get("config")

@@ -54,6 +54,28 @@ const TWIN: &str = "          - name: another
               config: { name: another, vm_config: { vm_id: session-bearer } }
 ";
 
+const WASM: &str = "          - name: envoy.filters.http.wasm\n";
+
+const WASM_OFF: &str = "          - name: envoy.filters.http.wasm\n            disabled: true\n";
+
+const OFF_PATH: &str = "typed_per_filter_config.envoy.filters.http.wasm.disabled";
+
+const OFF_FOR_ALL: &str = "            name: edge
+            typed_per_filter_config:
+              envoy.filters.http.wasm: { \"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true }
+";
+
+const OFF_FOR_HOST: &str = "              typed_per_filter_config:
+                envoy.filters.http.wasm: { \"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true }
+";
+
+const OFF_FOR_ROUTE: &str = "              - match: { path: /healthz }
+                typed_per_filter_config:
+                  envoy.filters.http.wasm:
+                    \"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig
+                    disabled: true
+";
+
 const MISTAKES: &[Mistake] = &[
     // Keys and shapes
     (Plugin, "  timeout: 2s", "  timout: 2s", "error", "timout", "exchange.timout", "did you mean `timeout`?"),
@@ -334,6 +356,36 @@ const MISTAKES: &[Mistake] = &[
     (Envoy, LAST, "          - name: envoy.filters.http.cors\n", "warning", "cors", "http_filters[2]", "put it first"),
     (Envoy, LAST, "          - name: envoy.filters.http.cache\n", "error", "cache", "http_filters[2]", "put it before"),
     (Envoy, LAST, TWIN, "warning", "vm_id: session-bearer", "vm_config.vm_id", "give it to nothing else"),
+    // … and whether it is asked at all
+    (Envoy, WASM, WASM_OFF, "error", "disabled: true", "disabled", "write an auth: \"off\" rule"),
+    (Envoy, "            name: edge\n", OFF_FOR_ALL, "error", "disabled", OFF_PATH, "without the filter"),
+    (
+        Envoy,
+        "              typed_per_filter_config:\n",
+        OFF_FOR_HOST,
+        "error",
+        "disabled",
+        OFF_PATH,
+        "without the filter",
+    ),
+    (
+        Envoy,
+        "              - match: { path: /healthz }\n",
+        OFF_FOR_ROUTE,
+        "error",
+        "disabled",
+        OFF_PATH,
+        "write an auth: \"off\" rule",
+    ),
+    (
+        EnvoyFilter,
+        "        name: session_bearer\n",
+        "        name: session_bearer\n        disabled: true\n",
+        "error",
+        "disabled",
+        "disabled",
+        "take it out",
+    ),
     // Istio and Envoy Gateway
     (
         WasmPlugin,
