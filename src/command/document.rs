@@ -70,6 +70,31 @@ impl Node {
         names.iter().try_fold(self, |node, name| node.get(name))
     }
 
+    /// The field of a message of Envoy's, in either of the spellings that Envoy takes.
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        self.members().iter().find(|member| member.is_field(name)).map(|member| &member.value)
+    }
+
+    /// What is found by going from field to field.
+    pub fn field_at(&self, names: &[&str]) -> Option<&Self> {
+        names.iter().try_fold(self, |node, name| node.field(name))
+    }
+
+    /// Where a field of a message of Envoy's stands, or else this node.
+    pub fn place_of_field(&self, name: &str) -> Place {
+        self.members().iter().find(|member| member.is_field(name)).map_or(self.place, |member| member.place)
+    }
+
+    /// Its name where it is one of an enumeration of Envoy's, which may be written as a number. The `names` are in the
+    /// order of the numbers.
+    pub fn one_of<'a>(&'a self, names: &[&'a str]) -> Option<&'a str> {
+        match &self.content {
+            Content::Text(text, _) => Some(text),
+            Content::Plain(value) => names.get(usize::try_from(value.as_u64()?).ok()?).copied(),
+            _ => None,
+        }
+    }
+
     /// Its members, where it is an object.
     pub fn members(&self) -> &[Member] {
         if let Content::Object(members) = &self.content { members } else { &[] }
@@ -142,6 +167,23 @@ impl Node {
             (&member.value, member.place, rest.get(member.name.len()..)?)
         };
         node.locate(rest).or(Some(place))
+    }
+}
+
+impl Member {
+    /// Whether it is the field that Envoy calls `name`: `snake_case` and `lowerCamelCase` are the same to it.
+    pub fn is_field(&self, name: &str) -> bool {
+        if self.name == name {
+            return true;
+        }
+        let mut written = self.name.chars();
+        let is_word = |(i, word): (usize, &str)| {
+            let capital = |c: char| if i == 0 { c } else { c.to_ascii_uppercase() };
+            let mut letters = word.chars();
+            let first = letters.next().map(capital);
+            first.into_iter().chain(letters).all(|letter| written.next() == Some(letter))
+        };
+        name.split('_').enumerate().all(is_word) && written.next().is_none()
     }
 }
 

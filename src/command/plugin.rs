@@ -69,7 +69,7 @@ const SECTIONS: [&str; 3] = ["credentials", "exchange", "token"];
 pub fn find(documents: &[Node]) -> Vec<Plugin<'_>> {
     let mut found = Vec::new();
     for document in documents.iter().filter(|document| !document.is_null()) {
-        if document.members().iter().any(|member| ENVELOPES.contains(&member.name.as_str())) {
+        if document.members().iter().any(|member| ENVELOPES.iter().any(|name| member.is_field(name))) {
             search(document, None, &mut found);
         } else {
             found.push(Plugin { configuration: Ok(document.clone()), home: Home::Document });
@@ -96,7 +96,7 @@ fn search<'a>(node: &'a Node, manager: Option<(&'a Node, usize)>, found: &mut Ve
         _ => {}
     }
     for member in node.members() {
-        if member.name == "http_filters" {
+        if member.is_field("http_filters") {
             member.value.items().iter().enumerate().for_each(|(i, filter)| search(filter, Some((node, i)), found));
         } else {
             search(&member.value, manager, found);
@@ -107,7 +107,7 @@ fn search<'a>(node: &'a Node, manager: Option<(&'a Node, usize)>, found: &mut Ve
 
 /// The `PluginConfig` of an HTTP filter, where the node is the typed configuration of one.
 pub fn plugin_config(node: &Node) -> Option<&Node> {
-    let is_wasm = |name| node.get(name).and_then(Node::text).is_some_and(|text| text.ends_with(WASM));
+    let is_wasm = |name| node.field(name).and_then(Node::text).is_some_and(|text| text.ends_with(WASM));
     if is_wasm("@type") {
         node.get("config")
     } else if is_wasm("type_url") {
@@ -194,7 +194,7 @@ fn is_ours(plugin: &Node, configuration: &Result<Node, Misplaced>) -> bool {
 }
 
 fn is_called_so(node: &Node, depth: u8) -> bool {
-    let names = ["name", "root_id", "rootID", "pluginName", "filename", "url"];
+    let names = ["name", "root_id", "rootId", "rootID", "pluginName", "filename", "url"];
     let is_name = |member: &Member| {
         let text = member.value.text().unwrap_or_default().replace('_', "-");
         names.contains(&member.name.as_str()) && text.contains("session-bearer")

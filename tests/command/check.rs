@@ -356,6 +356,46 @@ const MISTAKES: &[Mistake] = &[
     (Envoy, LAST, "          - name: envoy.filters.http.cors\n", "warning", "cors", "http_filters[2]", "put it first"),
     (Envoy, LAST, "          - name: envoy.filters.http.cache\n", "error", "cache", "http_filters[2]", "put it before"),
     (Envoy, LAST, TWIN, "warning", "vm_id: session-bearer", "vm_config.vm_id", "give it to nothing else"),
+    // … also in Envoy's other spelling
+    (
+        Envoy,
+        "failure_policy: FAIL_RELOAD",
+        "failurePolicy: FAIL_OPEN",
+        "error",
+        "FAIL_OPEN",
+        "failure_policy",
+        "FAIL_RELOAD",
+    ),
+    (Envoy, "failure_policy: FAIL_RELOAD", "failOpen: true", "error", "failOpen", "fail_open", "FAIL_RELOAD"),
+    (Envoy, "failure_policy: FAIL_RELOAD", "failure_policy: 3", "error", "policy: 3", "failure_policy", "FAIL_RELOAD"),
+    (Envoy, "failure_policy: FAIL_RELOAD", "failurePolicy: 2", "warning", "Policy: 2", "failure_policy", "FAIL_RELOAD"),
+    (
+        Envoy,
+        "host_env_keys: [JWT_SECRET]",
+        "keyValues: { JWT_SECRET: hush }",
+        "error",
+        "keyValues",
+        "vm_config.environment_variables.key_values.JWT_SECRET",
+        "host_env_keys",
+    ),
+    (
+        Envoy,
+        "normalize_path: true",
+        "normalizePath: false",
+        "warning",
+        "normalizePath",
+        "normalize_path",
+        "normalize_path: true",
+    ),
+    (
+        Plugin,
+        "json_pointer: /token",
+        "jsonPointer: /token",
+        "error",
+        "json",
+        "exchange.token.jsonPointer",
+        "json_pointer",
+    ),
     // … and whether it is asked at all
     (Envoy, WASM, WASM_OFF, "error", "disabled: true", "disabled", "write an auth: \"off\" rule"),
     (Envoy, "            name: edge\n", OFF_FOR_ALL, "error", "disabled", OFF_PATH, "without the filter"),
@@ -473,6 +513,59 @@ fn good_files_have_nothing_to_mend() {
         let run = check(&good.text(), &format!("{good:?}"), &["--strict"]);
         assert_eq!((run.code, findings(&run)), (0, vec![]), "{good:?}: {}{}", run.out, run.err);
         assert!(run.out.ends_with("file.yaml: 1 plugin, 0 errors, 0 warnings\n"), "{}", run.out);
+    }
+}
+
+/// Names of fields in Envoy's own messages, which the plugin's configuration and maps have none of.
+const FIELDS: &[&str] = &[
+    "allowed_capabilities",
+    "capability_restriction_config",
+    "common_http_protocol_options",
+    "environment_variables",
+    "failure_policy",
+    "headers_with_underscores_action",
+    "host_env_keys",
+    "http_filters",
+    "layered_runtime",
+    "merge_slashes",
+    "normalize_path",
+    "path_with_escaped_slashes_action",
+    "route_config",
+    "static_layer",
+    "static_resources",
+    "type_url",
+    "typed_config",
+    "vm_config",
+    "vm_id",
+];
+
+fn in_camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap().to_owned();
+    words.fold(first, |name, word| format!("{name}{}{}", word[..1].to_uppercase(), &word[1..]))
+}
+
+#[test]
+fn fields_of_envoy_have_two_spellings() {
+    for (good, mistake) in [
+        (Envoy, ("authority: localhost", "authority: http://localhost")),
+        (EnvoyFilter, ("\"/api/auth/jwt\"", "\"jwt\"")),
+    ] {
+        let text = FIELDS.iter().fold(good.text(), |text, name| {
+            text.replace(&format!(" {name}:"), &format!(" {}:", in_camel_case(name)))
+                .replace(&format!("\n{name}:"), &format!("\n{}:", in_camel_case(name)))
+        });
+        assert!(text.contains("vmConfig"), "{text}");
+        let run = check(&text, &format!("camel-{good:?}"), &["--strict"]);
+        assert_eq!((run.code, findings(&run)), (0, vec![]), "{}{}", run.out, run.err);
+        let numbered = text
+            .replace(": FAIL_RELOAD", ": 1")
+            .replace("SlashesAction: REJECT_REQUEST", "SlashesAction: 2")
+            .replace("UnderscoresAction: REJECT_REQUEST", "UnderscoresAction: 1");
+        let run = check(&numbered, &format!("numbers-{good:?}"), &["--strict"]);
+        assert_eq!((run.code, findings(&run)), (0, vec![]), "{}{}", run.out, run.err);
+        let run = check(&text.replacen(mistake.0, mistake.1, 1), &format!("camel-mistake-{good:?}"), &[]);
+        assert_eq!(findings(&run).len(), 1, "{}{}", run.out, run.err);
     }
 }
 

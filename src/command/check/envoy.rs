@@ -9,6 +9,9 @@ use crate::command::plugin::{self, Home};
 /// The configuration that the tests run. It has every capability the module needs and no other.
 const SHIPPED: &str = include_str!("../../../envoy/envoy.yaml");
 
+/// What Envoy can do when a VM fails, by their numbers.
+const POLICIES: [&str; 4] = ["UNSPECIFIED", "FAIL_RELOAD", "FAIL_CLOSED", "FAIL_OPEN"];
+
 /// How like a name has to be to another to be taken for it, of 1.
 const SIMILAR: f64 = 0.6;
 
@@ -23,11 +26,11 @@ pub fn check(plugin: &Node, configuration: &Node, around: &Surroundings<'_>, fin
 
 fn check_failure(plugin: &Node, findings: &mut Findings) {
     let open = "lets every request through, unauthenticated, when the VM fails; write `failure_policy: FAIL_RELOAD`";
-    if plugin.get("fail_open").is_some_and(Node::is_true) {
-        return findings.error(plugin.place_of("fail_open"), "fail_open", format!("true {open}"));
+    if plugin.field("fail_open").is_some_and(Node::is_true) {
+        return findings.error(plugin.place_of_field("fail_open"), "fail_open", format!("true {open}"));
     }
-    let place = plugin.place_of("failure_policy");
-    match plugin.get("failure_policy").and_then(Node::text) {
+    let place = plugin.place_of_field("failure_policy");
+    match plugin.field("failure_policy").and_then(|policy| policy.one_of(&POLICIES)) {
         Some("FAIL_OPEN") => findings.error(place, "failure_policy", format!("FAIL_OPEN {open}")),
         Some("FAIL_RELOAD") => {}
         _ => findings.warning(
@@ -39,8 +42,8 @@ fn check_failure(plugin: &Node, findings: &mut Findings) {
 }
 
 fn check_vm(plugin: &Node, around: &Surroundings<'_>, findings: &mut Findings) {
-    let vm = plugin.get("vm_config");
-    let Some(id) = vm.and_then(|vm| vm.get("vm_id")).and_then(Node::text).filter(|id| !id.is_empty()) else {
+    let vm = plugin.field("vm_config");
+    let Some(id) = vm.and_then(|vm| vm.field("vm_id")).and_then(Node::text).filter(|id| !id.is_empty()) else {
         let place = vm.map_or(plugin.place, |vm| vm.place);
         let text = "missing: other plugins without one share data with this one; write a name that nothing else has";
         return findings.warning(place, "vm_config.vm_id", text);
@@ -51,18 +54,18 @@ fn check_vm(plugin: &Node, around: &Surroundings<'_>, findings: &mut Findings) {
     let twin = others
         .into_iter()
         .filter(is_other)
-        .find(|other| other.at(&["vm_config", "vm_id"]).and_then(Node::text) == Some(id));
+        .find(|other| other.field_at(&["vm_config", "vm_id"]).and_then(Node::text) == Some(id));
     if let (Some(twin), Some(vm)) = (twin, vm) {
         let text = format!(
             "{id:?} is also that of the plugin at line {}, which can read and change the tokens that workers share; give it to nothing else",
             twin.place.line
         );
-        findings.warning(vm.place_of("vm_id"), "vm_config.vm_id", text);
+        findings.warning(vm.place_of_field("vm_id"), "vm_config.vm_id", text);
     }
 }
 
 fn with_vm<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
-    if node.get("vm_config").is_some() {
+    if node.field("vm_config").is_some() {
         found.push(node);
     }
     node.children().for_each(|child| with_vm(child, found));
@@ -70,9 +73,9 @@ fn with_vm<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
 
 fn check_capabilities(plugin: &Node, findings: &mut Findings) {
     let path = "capability_restriction_config.allowed_capabilities";
-    let restriction = plugin.get("capability_restriction_config");
-    let restriction = restriction.or_else(|| plugin.at(&["vm_config", "capability_restriction_config"]));
-    let allowed = restriction.and_then(|restriction| restriction.get("allowed_capabilities"));
+    let restriction = plugin.field("capability_restriction_config");
+    let restriction = restriction.or_else(|| plugin.field_at(&["vm_config", "capability_restriction_config"]));
+    let allowed = restriction.and_then(|restriction| restriction.field("allowed_capabilities"));
     let Some(allowed) = allowed.filter(|allowed| !allowed.members().is_empty()) else {
         let place = restriction.map_or(plugin.place, |restriction| restriction.place);
         return findings.warning(
@@ -84,7 +87,7 @@ fn check_capabilities(plugin: &Node, findings: &mut Findings) {
     let missing: Vec<String> = needed().into_iter().filter(|name| allowed.get(name).is_none()).collect();
     if !missing.is_empty() {
         let text = format!("the module needs {} too; without it, it fails or does nothing", missing.join(", "));
-        let place = restriction.map_or(allowed.place, |restriction| restriction.place_of("allowed_capabilities"));
+        let place = restriction.map_or(allowed.place, |restriction| restriction.place_of_field("allowed_capabilities"));
         findings.error(place, path, text);
     }
 }
@@ -137,8 +140,8 @@ pub fn check_clusters(configuration: &Node, around: &Surroundings<'_>, findings:
 
 /// The names of all clusters; `None` where there may be others.
 fn known_clusters<'a>(around: &Surroundings<'a>) -> Option<Vec<&'a str>> {
-    let listed = |document: &'a Node| document.at(&["static_resources", "clusters"]);
-    let is_dynamic = |document: &Node| document.at(&["dynamic_resources", "cds_config"]).is_some();
+    let listed = |document: &'a Node| document.field_at(&["static_resources", "clusters"]);
+    let is_dynamic = |document: &Node| document.field_at(&["dynamic_resources", "cds_config"]).is_some();
     let lists: Vec<_> = around.documents.iter().filter_map(listed).collect();
     if around.documents.iter().any(is_dynamic) || (lists.is_empty() && around.clusters.is_empty()) {
         return None;
@@ -150,14 +153,14 @@ fn known_clusters<'a>(around: &Surroundings<'a>) -> Option<Vec<&'a str>> {
 /// What a bootstrap says for the whole process.
 pub fn check_bootstrap(documents: &[Node], findings: &mut Findings) {
     const LIMIT: &str = "http.async_response_buffer_limit";
-    for document in documents.iter().filter(|document| document.get("static_resources").is_some()) {
-        let runtime = document.get("layered_runtime");
+    for document in documents.iter().filter(|document| document.field("static_resources").is_some()) {
+        let runtime = document.field("layered_runtime");
         let layers = runtime.and_then(|runtime| runtime.get("layers")).map_or(&[][..], Node::items);
-        let fixed: Vec<_> = layers.iter().filter_map(|layer| layer.get("static_layer")).collect();
+        let fixed: Vec<_> = layers.iter().filter_map(|layer| layer.field("static_layer")).collect();
         let has_limit =
             |layer: &&Node| layer.get(LIMIT).or_else(|| layer.at(&["http", "async_response_buffer_limit"])).is_some();
         if !fixed.iter().any(has_limit) && fixed.len() == layers.len() {
-            let place = runtime.map_or(document.place, |_| document.place_of("layered_runtime"));
+            let place = runtime.map_or(document.place, |_| document.place_of_field("layered_runtime"));
             let text = "not set: Envoy keeps answers of the auth service of up to 32 MiB in memory; set it to 65536 in a static_layer";
             findings.warning(place, format!("layered_runtime: {LIMIT}"), text);
         }

@@ -12,7 +12,7 @@ const CACHES: [&str; 2] = ["envoy.filters.http.cache", "envoy.filters.http.cache
 
 /// Looks at the filters before and after the one of this number.
 pub fn check(manager: &Node, number: usize, configuration: &Node, findings: &mut Findings) {
-    let filters = manager.get("http_filters").map_or(&[][..], Node::items);
+    let filters = manager.field("http_filters").map_or(&[][..], Node::items);
     for (i, filter) in filters.iter().enumerate() {
         let (name, path) = (kind(filter), format!("http_filters[{i}]"));
         let is_before = i < number;
@@ -36,7 +36,7 @@ pub fn check(manager: &Node, number: usize, configuration: &Node, findings: &mut
             );
         } else if name == RATE_LIMIT
             && is_before
-            && manager.get("route_config").is_some_and(|routes| limits(routes, &user))
+            && manager.field("route_config").is_some_and(|routes| limits(routes, &user))
         {
             findings.warning(
                 filter.place,
@@ -52,7 +52,7 @@ pub fn check(manager: &Node, number: usize, configuration: &Node, findings: &mut
 
 /// What kind of filter it is: by its type where that is known, since its name may be any.
 fn kind(filter: &Node) -> &str {
-    let type_url = filter.at(&["typed_config", "@type"]).and_then(Node::text).unwrap_or_default();
+    let type_url = filter.field_at(&["typed_config", "@type"]).and_then(Node::text).unwrap_or_default();
     let known = [CORS, ROUTER, RATE_LIMIT, RBAC, JWT, CACHES[0], CACHES[1]];
     let is_of_type = |name: &&&str| {
         let package = name.replace("envoy.filters.http.", "envoy.extensions.filters.http.");
@@ -78,6 +78,6 @@ fn mentions(node: &Node, names: &[String]) -> bool {
 
 /// Whether a rate limit goes by the user.
 fn limits(node: &Node, names: &[String]) -> bool {
-    node.get("rate_limits").is_some_and(|limits| mentions(limits, names))
+    node.field("rate_limits").is_some_and(|limits| mentions(limits, names))
         || node.children().any(|child| limits(child, names))
 }

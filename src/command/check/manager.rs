@@ -6,32 +6,46 @@ use crate::command::document::Node;
 /// How a path has to be read before the filter sees it, and what is at stake.
 const READ_ALIKE: &str = "the filter refuses to guess, but the backend behind it may read the path in another way";
 
+/// What Envoy can do with a path that has %2F or %5C in it, and with a name that has a `_`, by their numbers.
+const ESCAPED: [&str; 5] = [
+    "IMPLEMENTATION_SPECIFIC_DEFAULT",
+    "KEEP_UNCHANGED",
+    "REJECT_REQUEST",
+    "UNESCAPE_AND_REDIRECT",
+    "UNESCAPE_AND_FORWARD",
+];
+const UNDERSCORES: [&str; 3] = ["ALLOW", "REJECT_REQUEST", "DROP_HEADER"];
+
 /// Looks at what docs/security.md asks of the deployment.
 pub fn check(manager: &Node, configuration: &Node, findings: &mut Findings) {
     for name in ["normalize_path", "merge_slashes"] {
-        if !manager.get(name).is_some_and(Node::is_true) {
-            findings.warning(manager.place_of(name), name, format!("not true: {READ_ALIKE}; write `{name}: true`"));
+        if !manager.field(name).is_some_and(Node::is_true) {
+            findings.warning(
+                manager.place_of_field(name),
+                name,
+                format!("not true: {READ_ALIKE}; write `{name}: true`"),
+            );
         }
     }
     let name = "path_with_escaped_slashes_action";
-    let action = manager.get(name).and_then(Node::text).unwrap_or_default();
+    let action = manager.field(name).and_then(|action| action.one_of(&ESCAPED)).unwrap_or_default();
     if !["REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"].contains(&action) {
         let text = format!("%2F and %5C are passed on: {READ_ALIKE}; write REJECT_REQUEST");
-        findings.warning(manager.place_of(name), name, text);
+        findings.warning(manager.place_of_field(name), name, text);
     }
     check_underscores(manager, findings);
     let deciding = deciding(configuration);
-    if let Some(routes) = manager.get("route_config") {
+    if let Some(routes) = manager.field("route_config") {
         check_routes(routes, &deciding, findings);
     }
 }
 
 fn check_underscores(manager: &Node, findings: &mut Findings) {
     let (options, name) = ("common_http_protocol_options", "headers_with_underscores_action");
-    let within = manager.get(options);
-    let action = within.and_then(|options| options.get(name)).and_then(Node::text);
+    let within = manager.field(options);
+    let action = within.and_then(|options| options.field(name)?.one_of(&UNDERSCORES));
     if !matches!(action, Some("REJECT_REQUEST" | "DROP_HEADER")) {
-        let place = within.map_or(manager.place, |within| within.place_of(name));
+        let place = within.map_or(manager.place, |within| within.place_of_field(name));
         let text = "names with `_` are let in, which WSGI and CGI backends read as `-`; write REJECT_REQUEST";
         findings.warning(place, format!("{options}.{name}"), text);
     }

@@ -32,16 +32,16 @@ pub fn check_configuration(configuration: &Node, findings: &mut Findings) {
 pub fn check_envoy(plugin: &Node, configuration: &Node, findings: &mut Findings) {
     let Some(variable) = variable(configuration) else { return };
     let path = "vm_config.environment_variables";
-    let environment = plugin.at(&["vm_config", "environment_variables"]);
-    let listed = environment.and_then(|environment| environment.get("host_env_keys"));
+    let environment = plugin.field_at(&["vm_config", "environment_variables"]);
+    let listed = environment.and_then(|environment| environment.field("host_env_keys"));
     if let Some(written) =
-        environment.and_then(|e| e.get("key_values")).and_then(|values| values.get(variable).map(|_| values))
+        environment.and_then(|e| e.field("key_values")).and_then(|values| values.get(variable).map(|_| values))
     {
         let text = format!("{READABLE}; take it out and list {variable} under host_env_keys");
         return findings.error(written.place_of(variable), format!("{path}.key_values.{variable}"), text);
     }
     if !listed.is_some_and(|listed| listed.items().iter().any(|item| item.text() == Some(variable))) {
-        let place = listed.map_or_else(|| plugin.place_of("vm_config"), |listed| listed.place);
+        let place = listed.map_or_else(|| plugin.place_of_field("vm_config"), |listed| listed.place);
         let text = format!(
             "{variable}, which token.keys.secret_env names, is not listed; write `host_env_keys: [{variable}]`"
         );

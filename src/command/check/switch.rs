@@ -13,7 +13,7 @@ pub fn check(plugin: &Node, manager: Option<&Node>, around: &Surroundings<'_>, f
         findings.error(filter.place_of("disabled"), "disabled", format!("true: {OFF}"));
     }
     let Some(name) = filter.get("name").and_then(Node::text) else { return };
-    match manager.and_then(|manager| manager.get("route_config")) {
+    match manager.and_then(|manager| manager.field("route_config")) {
         Some(routes) => check_routes(routes, name, findings),
         None => around.documents.iter().for_each(|document| check_routes(document, name, findings)),
     }
@@ -21,7 +21,7 @@ pub fn check(plugin: &Node, manager: Option<&Node>, around: &Surroundings<'_>, f
 
 /// The node whose typed configuration has this `PluginConfig`.
 fn filter_of<'a>(plugin: &Node, node: &'a Node) -> Option<&'a Node> {
-    let typed = node.get("typed_config").and_then(plugin::plugin_config);
+    let typed = node.field("typed_config").and_then(plugin::plugin_config);
     if typed.is_some_and(|typed| typed.place == plugin.place) {
         return Some(node);
     }
@@ -31,7 +31,7 @@ fn filter_of<'a>(plugin: &Node, node: &'a Node) -> Option<&'a Node> {
 /// A route configuration, a virtual host, a route, and what is within them.
 fn check_routes(node: &Node, filter: &str, findings: &mut Findings) {
     let name = "typed_per_filter_config";
-    if let Some(own) = node.get(name).and_then(|configurations| configurations.get(filter)) {
+    if let Some(own) = node.field(name).and_then(|configurations| configurations.get(filter)) {
         let type_url = own.get("@type").and_then(Node::text).unwrap_or_default();
         if type_url.ends_with("envoy.config.route.v3.FilterConfig") && own.get("disabled").is_some_and(Node::is_true) {
             let path = format!("{name}.{filter}.disabled");

@@ -76,7 +76,7 @@ impl Account {
         self.step("path", format!("{read}; no \"off\" or \"optional\" rule can match it"));
         if let Home::Envoy { manager: Some((manager, _)), .. } = plugin.home {
             let normalises =
-                ["normalize_path", "merge_slashes"].iter().any(|name| manager.get(name).is_some_and(Node::is_true));
+                ["normalize_path", "merge_slashes"].iter().any(|name| manager.field(name).is_some_and(Node::is_true));
             if normalises {
                 self.step("note", "this Envoy normalises paths first, or refuses them: give the path that is left");
             }
