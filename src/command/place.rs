@@ -1,6 +1,7 @@
 //! Where something stands in a file, and where a text within a text does.
 
 use std::fmt;
+use std::str::Chars;
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,6 +33,36 @@ pub enum Writing {
     Other(Place),
 }
 
+/// The lines of a file, and how far they have been read. A line can be the whole file, so what is looked up in the
+/// order in which it stands there is found from the last place on and not from the beginning of the line.
+pub struct Lines<'a> {
+    lines: Vec<&'a str>,
+    at: Place,
+    rest: Chars<'a>,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of this text.
+    pub fn new(text: &'a str) -> Self {
+        let lines: Vec<&str> = text.lines().collect();
+        let rest = lines.first().copied().unwrap_or_default().chars();
+        Self { lines, at: Place { line: 1, column: 1 }, rest }
+    }
+
+    /// The rest of a line from a place on.
+    fn from(&mut self, place: Place) -> Chars<'a> {
+        if place.line != self.at.line || place.column < self.at.column {
+            let line = self.lines.get(place.line.saturating_sub(1)).copied().unwrap_or_default();
+            self.rest = line.chars();
+            self.at = Place { line: place.line, column: 1 };
+        }
+        let between = place.column.saturating_sub(self.at.column);
+        self.rest.by_ref().take(between).for_each(drop);
+        self.at = place;
+        self.rest.clone()
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -46,10 +77,9 @@ impl Writing {
         Self::Block { before, indent: start.column.saturating_sub(1) }
     }
 
-    /// How a scalar is written that begins with a quote at `start` in the file of these `lines`.
-    pub fn quoted(lines: &[&str], start: Place) -> Self {
-        let line = lines.get(start.line.saturating_sub(1)).copied().unwrap_or_default();
-        let mut rest = line.chars().skip(start.column.saturating_sub(1));
+    /// How a scalar is written that begins with a quote at `start`.
+    pub fn quoted(lines: &mut Lines<'_>, start: Place) -> Self {
+        let mut rest = lines.from(start);
         let opening = rest.next().filter(|character| matches!(character, '"' | '\''));
         let columns = opening.and_then(|quote| columns(rest, quote, start.column));
         columns.map_or(Self::Other(start), |columns| Self::Quoted { line: start.line, columns })

@@ -655,6 +655,25 @@ fn json_text_in_quotes_is_told_at_its_character() {
 }
 
 #[test]
+fn configuration_on_one_long_line_is_read_once() {
+    let route = |i| format!(r#"{{"match": {{"prefix": "/a{i}"}}, "auth": "off"}}"#);
+    let routes: Vec<String> = (0..4600).map(route).collect();
+    let text = format!(
+        r#"{{"credentials": [{{"bearer": {{}}}}], "token": {{"issuer": "ä", "audiences": ["a"], "keys": {{"secret_env": "X"}}}}, "routes": [{}], "csrf": 7}}"#,
+        routes.join(", ")
+    );
+    assert!(text.len() > 200_000, "{}", text.len());
+    let run = check(&text, "long", &[]);
+    // Who goes to each string from the beginning of its line passes billions of characters.
+    let column = text.chars().count() - "\"csrf\": 7}".len() + 1;
+    assert!(
+        findings(&run)[0].starts_with(&format!("file.yaml:1:{column}: error: csrf: ")),
+        "{:?}",
+        findings(&run).first()
+    );
+}
+
+#[test]
 fn cluster_is_looked_for_only_where_all_are_known() {
     for (options, errors) in [
         (&[][..], 0),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 
 use super::{Content, Documents, Member, Node, Unreadable, plain};
-use crate::command::place::{Place, Writing};
+use crate::command::place::{Lines, Place, Writing};
 
 /// How deep, and how large, a document may be.
 const MAX_DEPTH: usize = 128;
@@ -16,7 +16,14 @@ const MAX_NODES: usize = 1_000_000;
 /// # Errors
 /// What keeps it from being read.
 pub fn read(text: &str) -> Result<Documents, Unreadable> {
-    let mut builder = Builder { lines: text.lines().collect(), ..Builder::default() };
+    let mut builder = Builder {
+        lines: Lines::new(text),
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        count: 0,
+        documents: Vec::new(),
+        repeated: Vec::new(),
+    };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| scan_error(&error))?;
         builder.take(event, span)?;
@@ -24,9 +31,8 @@ pub fn read(text: &str) -> Result<Documents, Unreadable> {
     Ok(Documents { roots: builder.documents, repeated: builder.repeated })
 }
 
-#[derive(Default)]
 struct Builder<'a> {
-    lines: Vec<&'a str>,
+    lines: Lines<'a>,
     open: Vec<Open>,
     anchors: BTreeMap<usize, (Node, usize)>,
     count: usize,
@@ -75,10 +81,10 @@ impl Builder<'_> {
         }
     }
 
-    fn writing(&self, text: &str, style: ScalarStyle, place: Place) -> Writing {
+    fn writing(&mut self, text: &str, style: ScalarStyle, place: Place) -> Writing {
         match style {
             ScalarStyle::Literal => Writing::block(text, place),
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Writing::quoted(&self.lines, place),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Writing::quoted(&mut self.lines, place),
             ScalarStyle::Plain | ScalarStyle::Folded => Writing::Other(place),
         }
     }
