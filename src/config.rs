@@ -11,6 +11,8 @@ mod names;
 mod raw;
 mod span;
 
+pub use self::keys::is_variable;
+
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;

@@ -338,6 +338,21 @@ fn string_in_the_place_of_a_section_is_never_shown() {
 }
 
 #[test]
+fn secret_in_place_of_its_variable_is_never_shown() {
+    let hex = "a3f1".repeat(16);
+    let letters = "abcdEFGH".repeat(4);
+    for secret in [hex.as_str(), letters.as_str(), "x0123456789012345678901234567890"] {
+        let problems = problems_of(read(&minimal_with("/token/keys/secret_env", json!(secret))));
+        let told = problems.join("\n");
+        assert!(problems.len() == 1 && told.contains("name the variable") && !told.contains(secret), "{told}");
+    }
+    for name in ["JWT_SECRET_OF_THE_AUTH_SERVICE_2_IN_PRODUCTION", "THESECRETOFTHEAUTHSERVICEINPRODUCTION", "A1b2C3"] {
+        let problems = problems_of(read(&minimal_with("/token/keys/secret_env", json!(name))));
+        assert!(problems[0].contains(name) && problems[0].contains("is not set"), "{problems:?}");
+    }
+}
+
+#[test]
 fn text_that_is_not_one_json_object_is_refused() {
     for text in ["", "{", "[]", "null", "credentials: []", "{} {}", r#"{"token": {}, "token": {}}"#, "\n{\n"] {
         let problems = problems_of(Config::read(text.as_bytes(), &|_| None));

@@ -102,10 +102,18 @@ fn secret(
     Some(Secret::new(secret.into_bytes()))
 }
 
-/// Whether a text can be the name of an environment variable that a shell can set.
-fn is_variable(name: &str) -> bool {
+/// Whether a text can be the name of an environment variable that a shell can set, and does not look like a secret.
+pub fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !looks_random(name)
+}
+
+/// Secrets are often written in hex or Base64, where nothing parts words and no word has digits or both cases.
+fn looks_random(name: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| name.as_bytes().iter().any(is);
+    let is_mixed = has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase));
+    name.len() >= 32 && !name.contains('_') && is_mixed
 }
 
 /// Whether a text is a key that is no secret: whoever knows it could sign (CVE-2022-29217).

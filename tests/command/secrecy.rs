@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::common::{claims, minimal, set, sign_with};
-use crate::{folder, session_bearer_in};
+use crate::{folder, repository, session_bearer_in};
 use session_bearer::time::UnixTime;
 
 const MARK: &str = "hush";
@@ -53,6 +53,26 @@ fn no_secret_of_a_configuration_is_printed() {
             // Names of members are no secrets; they are what is to be mended.
             let printed = printed.replace("hush-value", "");
             assert!(!printed.contains(MARK), "{arguments:?}: {text}: {printed}");
+        }
+    }
+}
+
+#[test]
+fn secret_that_could_be_the_name_of_its_variable_is_not_printed() {
+    let folder = folder("secrecy-variable");
+    let secret = "c0ffee12".repeat(8);
+    let mut configuration = minimal();
+    set(&mut configuration, "/token/keys/secret_env", json!(secret));
+    let envoy = repository("envoy/envoy.yaml").replace("secret_env: JWT_SECRET", &format!("secret_env: {secret}"));
+    let istio = repository("tests/command/files/wasm-plugin.yaml")
+        .replace("secret_env: JWT_SECRET", &format!("secret_env: {secret}"));
+    for (file, text) in [("file.json", configuration.to_string()), ("envoy.yaml", envoy), ("istio.yaml", istio)] {
+        assert!(text.contains(&secret), "{file}");
+        fs::write(folder.join(file), text).unwrap();
+        for arguments in [vec!["check", file], vec!["check", "--env", file], vec!["explain", file, "GET", "/api/x"]] {
+            let run = session_bearer_in(&folder, &arguments, &[]);
+            let printed = format!("{}{}", run.out, run.err);
+            assert!(run.code != 0 && !printed.contains(&secret), "{arguments:?}: {printed}");
         }
     }
 }

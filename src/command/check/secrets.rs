@@ -1,5 +1,7 @@
 //! Secrets: that the module gets them, and that nobody else does.
 
+use session_bearer::config::is_variable;
+
 use super::Findings;
 use crate::command::document::Node;
 
@@ -10,8 +12,7 @@ const TELLING: [&str; 7] = ["apikey", "authorization", "cookie", "key", "passwor
 
 /// The environment variable the secret is in, where there is one.
 pub fn variable(configuration: &Node) -> Option<&str> {
-    let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    configuration.at(&["token", "keys", "secret_env"]).and_then(Node::text).filter(is_name)
+    configuration.at(&["token", "keys", "secret_env"]).and_then(Node::text).filter(|name| is_variable(name))
 }
 
 /// What of the configuration itself is a secret.
