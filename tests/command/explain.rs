@@ -108,6 +108,13 @@ const CASES: &[Case] = &[
     ),
     (&["GET", "/feed", "-H", "cookie: jwt=x", "--token", "invalid"], 401, "denied_invalid_token", &[3], "token_cookie"),
     (
+        &["GET", "/feed", "-H", "cookie: a=b; jwt = x ;c=d", "--token", "valid"],
+        0,
+        "allowed_verified",
+        &[3],
+        "token_cookie",
+    ),
+    (
         &["GET", "/feed", "-H", "cookie: a=b; jwt=x", "--token", "valid"],
         0,
         "allowed_verified",

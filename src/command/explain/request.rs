@@ -75,10 +75,11 @@ impl Request {
 }
 
 fn replaced(pair: &[u8], cookies: &[String], token: &[u8], other: &str) -> Vec<u8> {
-    let named = cookies.iter().find(|name| {
-        let value = pair.trim_ascii().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
-        value.is_some_and(|value| value == token)
-    });
+    // As the filter reads it: blanks around the name and the value belong to neither.
+    let mut parts = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    let (written, value) = (parts.next(), parts.next());
+    let named =
+        cookies.iter().find(|name| value == Some(token) && written.is_some_and(|written| written == name.as_bytes()));
     named.map_or_else(|| pair.to_vec(), |name| format!(" {name}={other}").into_bytes())
 }
 
