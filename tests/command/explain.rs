@@ -239,6 +239,14 @@ fn every_kind_of_key_can_be_explained_without_its_other_half() {
 }
 
 #[test]
+fn token_that_is_handed_out_has_every_claim_that_is_required() {
+    let mut configuration = configuration();
+    set(&mut configuration, "/token/required_claims", json!(["sub", "iat", "nbf", "jti"]));
+    let run = explain(&written("required", &configuration), &["GET", "/api/x", "-H", SID], None);
+    assert!(run.out.contains("allowed_miss"), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn report_only_lets_through_what_it_explains() {
     let mut configuration = configuration();
     set(&mut configuration, "/report_only", json!(true));

@@ -100,7 +100,8 @@ fn claims_of(config: &Config, given: &[String], now: UnixTime) -> Result<Map<Str
     let lifetime = rules.max_lifetime.map_or(LIFETIME, |longest| longest.as_secs().min(LIFETIME));
     let mut claims = Map::new();
     for name in &rules.required {
-        claims.insert(name.clone(), json!("scripted"));
+        let value = if name == "nbf" { json!(issued) } else { json!("scripted") };
+        claims.insert(name.clone(), value);
     }
     claims.extend(rules.issuer.iter().map(|issuer| ("iss".to_owned(), json!(issuer))));
     claims.extend(rules.audiences.first().map(|audience| ("aud".to_owned(), json!(audience))));
