@@ -290,6 +290,15 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         Envoy,
+        "                    proxy_http_call: {}\n",
+        "                    proxy_http_call: {}\n                    proxy_grpc_call: {}\n",
+        "warning",
+        "proxy_grpc_call",
+        "capability_restriction_config.allowed_capabilities.proxy_grpc_call",
+        "take it out",
+    ),
+    (
+        Envoy,
         "http.async_response_buffer_limit: 65536",
         "other: 1",
         "warning",

@@ -84,11 +84,15 @@ fn check_capabilities(plugin: &Node, findings: &mut Findings) {
             "missing: the module may call everything; take the list of envoy/envoy.yaml",
         );
     };
-    let missing: Vec<String> = needed().into_iter().filter(|name| allowed.get(name).is_none()).collect();
+    let needed = needed();
+    let missing: Vec<&str> = needed.iter().map(String::as_str).filter(|name| allowed.get(name).is_none()).collect();
     if !missing.is_empty() {
         let text = format!("the module needs {} too; without it, it fails or does nothing", missing.join(", "));
         let place = restriction.map_or(allowed.place, |restriction| restriction.place_of_field("allowed_capabilities"));
         findings.error(place, path, text);
+    }
+    for member in allowed.members().iter().filter(|member| !needed.contains(&member.name)) {
+        findings.warning(member.place, format!("{path}.{}", member.name), "the module does not need it; take it out");
     }
 }
 
