@@ -308,6 +308,15 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         Envoy,
+        "http.async_response_buffer_limit: 65536",
+        "other: 1\n  - name: admin\n    admin_layer: {}",
+        "warning",
+        "layered_runtime",
+        "layered_runtime: http.async_response_buffer_limit",
+        "65536",
+    ),
+    (
+        Envoy,
         "normalize_path: true",
         "normalize_path: false",
         "warning",
@@ -704,6 +713,15 @@ fn cluster_is_looked_for_only_where_all_are_known() {
         &[],
     );
     assert_eq!(findings(&run), Vec::<&str>::new());
+}
+
+#[test]
+fn limit_may_come_from_a_layer_that_is_not_in_the_file() {
+    for layer in ["disk_layer: { symlink_root: /srv }", "rtdsLayer: { name: limits }"] {
+        let layer = format!("other: 1\n  - name: elsewhere\n    {layer}");
+        let run = check(&Envoy.text().replace("http.async_response_buffer_limit: 65536", &layer), "layers", &[]);
+        assert_eq!(findings(&run), Vec::<&str>::new(), "{layer}");
+    }
 }
 
 #[test]

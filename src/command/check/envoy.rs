@@ -163,7 +163,10 @@ pub fn check_bootstrap(documents: &[Node], findings: &mut Findings) {
         let fixed: Vec<_> = layers.iter().filter_map(|layer| layer.field("static_layer")).collect();
         let has_limit =
             |layer: &&Node| layer.get(LIMIT).or_else(|| layer.at(&["http", "async_response_buffer_limit"])).is_some();
-        if !fixed.iter().any(has_limit) && fixed.len() == layers.len() {
+        // An admin_layer is empty when Envoy starts.
+        let comes_from_elsewhere =
+            |layer: &Node| ["rtds_layer", "disk_layer"].iter().any(|name| layer.field(name).is_some());
+        if !fixed.iter().any(has_limit) && !layers.iter().any(comes_from_elsewhere) {
             let place = runtime.map_or(document.place, |_| document.place_of_field("layered_runtime"));
             let text = "not set: Envoy keeps answers of the auth service of up to 32 MiB in memory; set it to 65536 in a static_layer";
             findings.warning(place, format!("layered_runtime: {LIMIT}"), text);
