@@ -81,7 +81,7 @@ pub fn find(documents: &[Node]) -> Vec<Plugin<'_>> {
 fn search<'a>(node: &'a Node, manager: Option<(&'a Node, usize)>, found: &mut Vec<Plugin<'a>>) {
     if let Some(plugin) = plugin_config(node) {
         let configuration = configuration_of(plugin);
-        if is_ours(plugin, &configuration) {
+        if is_ours(plugin, &configuration) || is_written_like_ours(plugin) {
             found.push(Plugin { configuration, home: Home::Envoy { plugin, manager } });
         }
         return;
@@ -191,6 +191,18 @@ fn kubernetes<'a>(entry: &'a Node, name: &str, home: Home<'a>) -> Option<Plugin<
 fn is_ours(plugin: &Node, configuration: &Result<Node, Misplaced>) -> bool {
     let has_section = |node: &Node| SECTIONS.iter().any(|section| node.get(section).is_some());
     configuration.as_ref().is_ok_and(has_section) || is_called_so(plugin, 4)
+}
+
+/// Whether what is no configuration as it stands has a key of this filter's in it, as in JSON text with a comma too many.
+fn is_written_like_ours(plugin: &Node) -> bool {
+    let text = plugin.field_at(&["configuration", "value"]).and_then(Node::text).unwrap_or_default();
+    let has_key = |key: &str| {
+        text.split(key).zip(text.split(key).skip(1)).any(|(before, after)| {
+            let is_whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            is_whole && after.trim_start_matches(['"', '\'']).trim_start().starts_with(':')
+        })
+    };
+    ["credentials", "exchange"].into_iter().any(has_key)
 }
 
 fn is_called_so(node: &Node, depth: u8) -> bool {

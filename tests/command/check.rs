@@ -692,6 +692,18 @@ fn configuration_on_one_long_line_is_read_once() {
 }
 
 #[test]
+fn broken_json_text_is_ours_by_its_keys() {
+    let text = EnvoyFilter.text().replace("session_bearer", "edge").replace("session-bearer", "edge");
+    let broken = text.replacen("\"/api/auth/jwt\"", "\"/api/auth/jwt\",", 1);
+    let run = check(&broken, "broken-text", &[]);
+    assert!(run.code == 1 && findings(&run)[0].contains("configuration.value: not JSON"), "{}{}", run.out, run.err);
+    let others =
+        broken.replace("\"credentials\"", "\"my_credentials\"").replace("\"exchange\":", "\"to\": \"exchange\",");
+    let run = check(&others, "broken-text-of-another", &[]);
+    assert!(run.code == 2 && run.err.contains("no configuration of session-bearer"), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn cluster_is_looked_for_only_where_all_are_known() {
     for (options, errors) in [
         (&[][..], 0),
