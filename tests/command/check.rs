@@ -362,6 +362,15 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         Envoy,
+        "- match: { path: /healthz }\n",
+        "- match: { path: /healthz, cookies: [{ name: better-auth.session_token, present_match: true }, { name: beta }] }\n",
+        "warning",
+        "present_match",
+        "route_config: match.cookies",
+        "by path",
+    ),
+    (
+        Envoy,
         CORS,
         "          - name: envoy.filters.http.jwt_authn",
         "warning",

@@ -2,6 +2,7 @@
 
 use super::Findings;
 use crate::command::document::Node;
+use crate::command::environment;
 
 /// How a path has to be read before the filter sees it, and what is at stake.
 const READ_ALIKE: &str = "the filter refuses to guess, but the backend behind it may read the path in another way";
@@ -34,9 +35,8 @@ pub fn check(manager: &Node, configuration: &Node, findings: &mut Findings) {
         findings.warning(manager.place_of_field(name), name, text);
     }
     check_underscores(manager, findings);
-    let deciding = deciding(configuration);
     if let Some(routes) = manager.field("route_config") {
-        check_routes(routes, &deciding, findings);
+        check_routes(routes, &deciding(configuration), &cookies(configuration), findings);
     }
 }
 
@@ -61,8 +61,15 @@ fn deciding(configuration: &Node) -> Vec<String> {
         .collect()
 }
 
-/// Routes that are chosen by a field the filter changes.
-fn check_routes(node: &Node, deciding: &[String], findings: &mut Findings) {
+/// The cookies that the filter takes out; none where the configuration cannot work, which is told.
+fn cookies(configuration: &Node) -> Vec<String> {
+    let config = environment::read(&configuration.value().to_string().into_bytes(), false);
+    let listed = config.map(|config| config.credentials.cookies);
+    listed.map(|listed| [listed.sessions, listed.companions, listed.tokens].concat()).unwrap_or_default()
+}
+
+/// Routes that are chosen by a field or a cookie that the filter changes.
+fn check_routes(node: &Node, deciding: &[String], cookies: &[String], findings: &mut Findings) {
     let matched = node.get("match");
     for header in matched.and_then(|matched| matched.get("headers")).map_or(&[][..], Node::items) {
         let name = header.get("name").and_then(Node::text).unwrap_or_default().to_ascii_lowercase();
@@ -73,5 +80,14 @@ fn check_routes(node: &Node, deciding: &[String], findings: &mut Findings) {
             findings.warning(header.place, "route_config: match.headers", text);
         }
     }
-    node.children().for_each(|child| check_routes(child, deciding, findings));
+    for cookie in matched.and_then(|matched| matched.get("cookies")).map_or(&[][..], Node::items) {
+        let name = cookie.get("name").and_then(Node::text).unwrap_or_default();
+        if cookies.iter().any(|listed| listed == name) {
+            let text = format!(
+                "a route that goes by the cookie {name:?} is chosen again after the filter has taken it out; choose by path, host or method"
+            );
+            findings.warning(cookie.place, "route_config: match.cookies", text);
+        }
+    }
+    node.children().for_each(|child| check_routes(child, deciding, cookies, findings));
 }
