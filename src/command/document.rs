@@ -173,18 +173,19 @@ impl Node {
 impl Member {
     /// Whether it is the field that Envoy calls `name`: `snake_case` and `lowerCamelCase` are the same to it.
     pub fn is_field(&self, name: &str) -> bool {
-        if self.name == name {
-            return true;
-        }
-        let mut written = self.name.chars();
-        let is_word = |(i, word): (usize, &str)| {
-            let capital = |c: char| if i == 0 { c } else { c.to_ascii_uppercase() };
-            let mut letters = word.chars();
-            let first = letters.next().map(capital);
-            first.into_iter().chain(letters).all(|letter| written.next() == Some(letter))
-        };
-        name.split('_').enumerate().all(is_word) && written.next().is_none()
+        self.name == name || (name.contains('_') && self.name == lower_camel_case(name))
     }
+}
+
+fn lower_camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut written = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        written.push_str(&first.to_ascii_uppercase());
+        written.push_str(rest);
+    }
+    written
 }
 
 /// What a scalar without quotes means.

@@ -22,7 +22,7 @@ pub fn check_configuration(configuration: &Node, findings: &mut Findings) {
         let tells = name.split(['-', '_']).any(|word| TELLING.contains(&word));
         if tells && member.value.text().is_some_and(|value| !value.is_empty()) {
             let text = format!(
-                "looks like a credential, and {READABLE}; have Envoy add it on the cluster's route, or ask for none"
+                "looks like a credential, and {READABLE}; have credential_injector among the cluster's own http_filters add it, or ask for none"
             );
             findings.warning(member.place, format!("exchange.headers.{}", member.name), text);
         }
