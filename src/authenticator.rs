@@ -145,7 +145,7 @@ impl Authenticator {
         match credential {
             Err(denial) => self.deny(request, denial),
             Ok(Credential::None) => self.deny(request, Denial::NoCredential),
-            Ok(Credential::Session(cookie, _)) if !cookie.is_plausible() => {
+            Ok(Credential::Session(cookie, _)) if !sessions.contains(&cookie) => {
                 self.deny(request, Denial::MalformedSession)
             }
             Ok(Credential::Token(token)) => self.decide_on_token(request, token, now),
@@ -168,8 +168,7 @@ impl Authenticator {
     /// What the response to a request may tell; `None` where there is no session it could be about.
     fn watch(&self, head: &RequestHead<'_>, sessions: &[Pair<'_>]) -> Option<Watch> {
         self.config.exchange.as_ref()?;
-        let mut keys =
-            sessions.iter().filter(|cookie| cookie.is_plausible()).map(|cookie| self.session_keys.key(*cookie));
+        let mut keys = sessions.iter().map(|cookie| self.session_keys.key(*cookie));
         let (session, others) = (keys.next()?, keys.collect());
         Some(Watch { session, others, signs_out: self.config.signs_out(head), authorised: false, known: 0 })
     }

@@ -36,7 +36,7 @@ pub struct Carried<'a> {
     pub credential: Result<Credential<'a>, Denial>,
     /// The kind of that credential, where there is one.
     pub kind: Option<Kind>,
-    /// The session cookies, the first one first, also where another credential decides.
+    /// The cookies that can be a session's, the first one first, also where another credential decides.
     pub sessions: Vec<Pair<'a>>,
     /// What remains of the cookies.
     pub rest: Rest,
@@ -70,7 +70,8 @@ impl Credentials {
                 let found = self.order.iter().find_map(|kind| Some((*kind, find(*kind, head, &jar)?)));
                 let (kind, credential) = found.unzip();
                 let credential = Ok(credential.unwrap_or(Credential::None));
-                Carried { credential, kind, sessions: jar.sessions().to_vec(), rest }
+                let sessions = jar.sessions().iter().copied().filter(|cookie| cookie.is_plausible()).collect();
+                Carried { credential, kind, sessions, rest }
             }
             Err(denial) => {
                 let sessions = self.cookies.sessions_in(head.values("cookie"));

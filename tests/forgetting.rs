@@ -173,19 +173,49 @@ fn sign_out_whose_client_left_is_not_repeated_for_ever() {
 
 #[test]
 fn sign_outs_of_made_up_sessions_are_told_once() {
-    let ([mut first, mut second], _) = two_workers(&minimal());
+    let ([mut first, _], shared) = two_workers(&minimal());
     for i in 0..100 {
         let stream = first.request(request("POST", "/api/auth/sign-out").cookie(format!("sid=made-up-{i}")));
         first.hang_up(stream);
     }
-    second.catch_up();
     first.ticks(14);
-    assert_ne!(ask(&mut second), Fate::Waiting, "the log was not filled");
+    let log = &shared.all()["session-bearer sign-outs"];
+    assert_eq!(u64::from_be_bytes(*log.first_chunk().unwrap()), 100);
+}
+
+#[test]
+fn repeated_sign_outs_outrun_no_worker_that_looks_at_each_tick() {
+    let ([mut first, mut second], _) = two_workers(&minimal_with("/cache/shared_slots", json!(0)));
+    for i in 0..1000 {
+        let stream = first.request(request("POST", "/api/auth/sign-out").cookie(format!("sid=made-up-{i}")));
+        first.hang_up(stream);
+        second.catch_up();
+    }
+    for _ in 0..15 {
+        first.ticks(1);
+        second.ticks(1);
+    }
+    assert_ne!(ask(&mut second), Fate::Waiting);
+}
+
+#[test]
+fn sign_out_the_others_can_never_be_told_of_is_given_up() {
+    let ([mut first, _], shared) = two_workers(&minimal());
+    shared.contended.set(true);
+    let stream = first.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    first.respond(stream, &ok());
+    first.ticks(15);
+    assert_eq!(first.count(Counter::ForgottenHereOnly), 1);
+    shared.contended.set(false);
+    first.ticks(1);
+    assert!(!shared.all().contains_key("session-bearer sign-outs"));
 }
 
 #[test]
 fn sign_out_holds_although_a_cookie_that_can_be_no_session_comes_first() {
-    for cookies in ["sid=; old-sid=abc", "sid=\"x\"; old-sid=abc", "sid=\"x\"; sid=abc", "sid=; sid=abc"] {
+    let many: String = (0..9).map(|i| format!("sid=\"{i}\"; ")).collect();
+    let many = format!("{many}sid=abc");
+    for cookies in ["sid=; old-sid=abc", "sid=\"x\"; old-sid=abc", "sid=\"x\"; sid=abc", "sid=; sid=abc", &many] {
         let session = if cookies.contains("old-sid") { "old-sid=abc" } else { "sid=abc" };
         let mut world = World::new();
         let token = token_at(&world);
@@ -225,6 +255,9 @@ fn sign_out_the_others_could_not_be_told_of_is_told_at_the_next_tick() {
     first.ticks(1);
     second.catch_up();
     assert_eq!(ask(&mut second), Fate::Waiting);
+    first.ticks(5);
+    let log = &shared.all()["session-bearer sign-outs"];
+    assert_eq!(u64::from_be_bytes(*log.first_chunk().unwrap()), 1, "it is told once");
 }
 
 #[test]
@@ -337,6 +370,17 @@ fn worker_that_was_rung_before_its_own_401_takes_the_new_token_over_too() {
         assert_eq!(ask(world), passed(&token_at(world)));
         assert_eq!(world.callouts().len(), 0);
     }
+}
+
+#[test]
+fn session_that_ended_before_its_request_is_exchanged_anew_after_a_401_all_the_same() {
+    let (mut world, token) = known(&minimal());
+    let stream = world.request(request("POST", "/api/auth/sign-out").cookie("sid=abc"));
+    world.respond(stream, &ok());
+    assert_eq!(world.exchange(head(), &Reply::token(&token)), passed(&token));
+    let stream = world.request(head());
+    world.respond(stream, &Reply::json(401, &json!({})));
+    assert_eq!(ask(&mut world), Fate::Waiting);
 }
 
 #[test]

@@ -111,10 +111,7 @@ impl Authenticator {
 
     /// Forgets sessions here and now, and has the other workers forget them.
     pub(super) fn forget(&mut self, sessions: &[SessionKey]) {
-        if self.sign_outs.tell(sessions) {
-            self.bell.others = true;
-            self.catch_up();
-        } else {
+        if !self.tell(sessions) {
             self.stats.count(Counter::ForgottenHereOnly);
             for session in sessions {
                 self.forget_here(session);
@@ -124,15 +121,25 @@ impl Authenticator {
         }
     }
 
+    /// Writes sessions into the log, and forgets what is in it; answers whether the others will.
+    fn tell(&mut self, sessions: &[SessionKey]) -> bool {
+        let is_told = self.sign_outs.tell(sessions);
+        if is_told {
+            self.bell.others = true;
+            self.catch_up();
+        }
+        is_told
+    }
+
     /// A tick has passed: forgets what was learned anew of sessions whose sign-out was still under way, and tells the
     /// others what they could not be told before. A session that nobody knows is not told of, or whoever makes cookies
     /// up could fill the log.
     pub(super) fn repeat_sign_outs(&mut self, now: UnixTime) {
         let mut again = self.repeats.tick();
-        again.retain(|session| self.shared.is_none() || self.is_known(session, now));
-        again.extend(self.repeats.take_untold());
-        if !again.is_empty() {
-            self.forget(&again);
+        again.under_way.retain(|session| self.shared.is_none() || self.is_known(session, now));
+        let again = [again.under_way, again.untold].concat();
+        if !again.is_empty() && self.tell(&again) {
+            self.repeats.told();
         }
     }
 
